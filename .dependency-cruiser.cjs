@@ -1,0 +1,47 @@
+// Imports point down this list only (ARCHITECTURE.md). A folder may import itself and anything below it.
+const layers = [
+  ['cli'],
+  ['report', 'device', 'serve'],
+  ['retrieve', 'onnx', 'evaluate', 'train'],
+  ['methods'],
+  ['negatives'],
+  ['encoders', 'images'],
+  ['tfjs'],
+  ['kernels'],
+];
+const below = (index) => layers.slice(index + 1).flat();
+const forbidden = layers.flatMap((folders, index) =>
+  folders.map((folder) => {
+    const allowed = [folder, ...below(index)].join('|');
+    return {
+      name: `${folder}-imports-down-only`,
+      severity: 'error',
+      from: { path: `^src/${folder}/` },
+      to: { path: '^src/[^/]+/', pathNot: `^src/(${allowed})/` },
+    };
+  }),
+);
+module.exports = {
+  forbidden: [
+    ...forbidden,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'retrieve-without-tfjs',
+      comment: 'an edge service must not load a training library',
+      severity: 'error',
+      from: { path: '^src/(retrieve|serve)/' },
+      to: { path: '(^src/tfjs/|@tensorflow)', reachable: true },
+    },
+    {
+      name: 'no-undeclared',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'npm-dev'] },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+  },
+};

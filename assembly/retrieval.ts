@@ -1,0 +1,2 @@
+// Entry of the retrieval module: small, owns its memory.
+export { probeMadd } from './lib/probe';

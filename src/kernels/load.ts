@@ -1,0 +1,82 @@
+import { NearmissError } from '../errors.js';
+
+/** SIMD tiers, slowest first: `plain` is WebAssembly SIMD, `relaxed` adds fused multiply-add. */
+export const SIMD_TIERS = ['plain', 'relaxed'] as const;
+export type SimdTier = (typeof SIMD_TIERS)[number];
+
+// (func (result v128) v128.const 0 … v128.const 0, i32x4.add) and the same with f32x4.relaxed_madd
+const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0];
+const zero = [0xfd, 0x0c, ...new Array<number>(16).fill(0)];
+const body = (code: number[]): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from([...header, 10, code.length + 4, 1, code.length + 2, 0, ...code, 0x0b]);
+
+/** True when this engine runs WebAssembly SIMD. */
+export function supportsSimd(): boolean {
+  return WebAssembly.validate(body([...zero, ...zero, 0xfd, 0xae, 1]));
+}
+
+let relaxedAsked = false;
+
+/** True when this engine runs relaxed SIMD; on Node 20 it sets the V8 flag that lets it. */
+export async function supportsRelaxedSimd(): Promise<boolean> {
+  const module = body([...zero, ...zero, ...zero, 0xfd, 0x85, 2]);
+  if (WebAssembly.validate(module)) return true;
+  const node = typeof process === 'undefined' ? undefined : process.versions?.node;
+  if (node && Number.parseInt(node, 10) <= 20 && !relaxedAsked) {
+    relaxedAsked = true;
+    const v8 = await import('node:v8');
+    v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+  }
+  return WebAssembly.validate(module);
+}
+
+async function read(url: URL): Promise<BufferSource> {
+  if (url.protocol !== 'file:') {
+    const answer = await fetch(url);
+    if (!answer.ok) throw new NearmissError('NM_KERNELS_MISSING', `${url.href}: found HTTP ${answer.status}`);
+    return answer.arrayBuffer();
+  }
+  const { readFile } = await import('node:fs/promises');
+  try {
+    return await readFile(url);
+  } catch (cause) {
+    throw new NearmissError('NM_KERNELS_MISSING', `kernel module not found: ${url.pathname}`, { cause });
+  }
+}
+
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/** The best tier of this engine, or the one asked for; `NM_SIMD_UNSUPPORTED` if the engine lacks it. */
+export async function chooseTier(wanted?: SimdTier): Promise<SimdTier> {
+  if (!supportsSimd()) throw new NearmissError('NM_SIMD_UNSUPPORTED', 'this engine has no WebAssembly SIMD');
+  if (wanted === 'plain') return 'plain';
+  const relaxed = await supportsRelaxedSimd();
+  if (wanted === 'relaxed' && !relaxed) {
+    throw new NearmissError('NM_SIMD_UNSUPPORTED', 'this engine has no relaxed SIMD; allowed: plain');
+  }
+  return relaxed ? 'relaxed' : 'plain';
+}
+
+/** Compiles (once) the module `<name>-<tier>.wasm` of dist/wasm. */
+export function compileModule(name: 'training' | 'retrieval', tier: SimdTier): Promise<WebAssembly.Module> {
+  const file = `${name}-${tier}.wasm`;
+  let module = compiled.get(file);
+  if (!module) {
+    // src/kernels and dist/kernels are equally deep, so one relative path serves both.
+    module = read(new URL(`../../dist/wasm/${file}`, import.meta.url)).then((source) => WebAssembly.compile(source));
+    module.catch(() => compiled.delete(file));
+    compiled.set(file, module);
+  }
+  return module;
+}
+
+/** Throws `NM_SELF_CHECK_FAILED` unless a multiply-add gives the fused or the twice rounded result. */
+export function selfCheck(probeMadd: (a: number, b: number, c: number) => number, tier: SimdTier): void {
+  const a = Math.fround(1 + 2 ** -12);
+  const c = Math.fround(-1 - 2 ** -11);
+  const once = 2 ** -24;
+  const found = probeMadd(a, a, c);
+  if (found !== once && found !== 0) {
+    throw new NearmissError('NM_SELF_CHECK_FAILED', `${tier} SIMD: multiply-add gave ${found}, allowed: 0 or ${once}`);
+  }
+}
