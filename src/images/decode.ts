@@ -1,0 +1,124 @@
+import { NearmissError } from '../errors.js';
+import { pictureHeader } from './formats.js';
+import { FITS, type Fit, resizeArea } from './resize.js';
+
+/** How a picture becomes a square of pixels, and what is refused before it is decoded. */
+export interface DecodeOptions {
+  /** Side of the square, 1 … 1024 pixels. */
+  readonly size: number;
+  /** `pad` (default): the whole picture on a white square, so nothing at its edges is lost; `crop`: the centred square. */
+  readonly fit?: Fit;
+  /** Largest encoded file, bytes. Default 64 MiB. */
+  readonly maxBytes?: number;
+  /** Largest picture, width x height, checked in the header. Default 100 million. */
+  readonly maxPixels?: number;
+}
+
+export const DEFAULT_MAX_BYTES: number = 64 * 1024 * 1024;
+export const DEFAULT_MAX_PIXELS = 100_000_000;
+/** Pictures above this many pixels are decoded one at a time, so that concurrency does not multiply their memory. */
+const LARGE = 16_000_000;
+
+type Sharp = typeof import('sharp').default;
+let loading: Promise<Sharp> | undefined;
+
+/** Loads sharp on first use; `NM_SHARP_MISSING` says what to install. */
+export function loadSharp(load: () => Promise<{ default: Sharp }> = () => import('sharp')): Promise<Sharp> {
+  loading ??= load().then(
+    (module) => module.default,
+    (cause: unknown) => {
+      loading = undefined;
+      const found = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+      throw new NearmissError('NM_SHARP_MISSING', `pictures are read by sharp, which does not load: ${found}`, {
+        cause,
+      });
+    },
+  );
+  return loading;
+}
+
+/** Checked options with their defaults filled in. */
+export function decodeSettings(options: DecodeOptions): Required<DecodeOptions> {
+  const { size, fit = 'pad', maxBytes = DEFAULT_MAX_BYTES, maxPixels = DEFAULT_MAX_PIXELS } = options;
+  if (!Number.isInteger(size) || size < 1 || size > 1024) {
+    throw new NearmissError('NM_OPTION_INVALID', `size: found ${size}, allowed: a whole number 1 to 1024`);
+  }
+  if (!FITS.includes(fit)) {
+    throw new NearmissError('NM_OPTION_INVALID', `fit: found ${JSON.stringify(fit)}, allowed: ${FITS.join(', ')}`);
+  }
+  for (const [name, value] of [
+    ['maxBytes', maxBytes],
+    ['maxPixels', maxPixels],
+  ] as const) {
+    if (!(value > 0))
+      throw new NearmissError('NM_OPTION_INVALID', `${name}: found ${value}, allowed: a number above 0`);
+  }
+  return { size, fit, maxBytes, maxPixels };
+}
+
+function refuse(message: string, cause?: unknown): never {
+  throw new NearmissError('NM_PICTURE_INVALID', message, { cause });
+}
+
+function checkPixels(width: number, height: number, maxPixels: number): void {
+  if (width < 1 || height < 1) refuse(`${width}x${height} pixels, allowed: at least 1x1`);
+  if (width * height > maxPixels) refuse(`${width}x${height} pixels, allowed: ${maxPixels}`);
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+  const mine = turn.then(work);
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+/** First line of libvips' message, without the names of its internals. */
+function vipsReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = message.split('\n').filter((line) => line.trim() !== '');
+  return `cannot be decoded (${(lines[0] ?? 'unknown reason').replace(/^Input buffer (has corrupt header: )?/, '')})`;
+}
+
+/**
+ * Decodes one picture in memory (PNG, JPEG, WebP, AVIF, first frame of a GIF): EXIF orientation applied, converted to
+ * 8-bit sRGB from any depth or colour space, composited on white, fitted on a square and area averaged.
+ *
+ * @param bytes the encoded file
+ * @returns `[size, size, 3]` RGB
+ * @throws `NM_PICTURE_INVALID` with the reason: not a picture, corrupt, truncated, over a limit (limits are checked
+ *   before any pixel is decoded); `NM_SHARP_MISSING`; `NM_OPTION_INVALID`
+ * @example
+ * const pixels = await decodePicture(await readFile('shoe.jpg'), { size: 64 });
+ */
+export async function decodePicture(bytes: Uint8Array, options: DecodeOptions): Promise<Uint8Array> {
+  const { size, fit, maxBytes, maxPixels } = decodeSettings(options);
+  if (bytes.length > maxBytes) refuse(`${bytes.length} bytes, allowed: ${maxBytes}`);
+  const header = pictureHeader(bytes);
+  if ('reason' in header) refuse(header.reason);
+  const sharp = await loadSharp();
+  // 'error' refuses truncated and corrupt data but not the harmless oddities that cameras write ('warning' would).
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels });
+  let { width, height } = header;
+  if (width === undefined || height === undefined) {
+    try {
+      ({ width, height } = await sharp(bytes, { failOn: 'error', limitInputPixels: false }).metadata());
+    } catch (error) {
+      refuse(vipsReason(error), error);
+    }
+  }
+  checkPixels(width, height, maxPixels);
+  const decode = async (): Promise<Uint8Array> => {
+    const { data, info } = await image
+      .autoOrient()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return resizeArea({ data, width: info.width, height: info.height, channels: info.channels }, size, fit);
+  };
+  try {
+    return await (width * height > LARGE ? oneAtATime(decode) : decode());
+  } catch (error) {
+    return refuse(vipsReason(error), error);
+  }
+}
