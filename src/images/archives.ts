@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { NearmissError } from '../errors.js';
 import { isClutter, systemReason } from './folder.js';
-import type { SourceItem } from './sources.js';
+import type { SourceItem } from './source-item.js';
 
 /** The kind of archive a file name says, if any. */
 export function archiveKind(path: string): 'tar' | 'tar.gz' | 'zip' | undefined {

@@ -4,7 +4,8 @@ import { NearmissError } from '../errors.js';
 import { type DecodeOptions, decodePicture, decodeSettings } from './decode.js';
 import { systemReason } from './folder.js';
 import { resizeArea } from './resize.js';
-import { openSource, type SourceItem } from './sources.js';
+import type { SourceItem } from './source-item.js';
+import { openSource } from './sources.js';
 
 /** A file that is not among the pictures, and why. */
 export interface Skipped {
@@ -13,17 +14,10 @@ export interface Skipped {
   readonly reason: string;
 }
 
-/** How far reading is. */
-export interface ReadProgress {
-  /** Files looked at so far: usable, unchanged and skipped. */
-  readonly files: number;
-  readonly pictures: number;
-  readonly skipped: number;
-}
-
 export interface ReadOptions extends DecodeOptions {
   readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: ReadProgress) => void;
+  /** Called after each file, usable or not; `total` is undefined where the source does not say how many it has. */
+  readonly onProgress?: (done: number, total: number | undefined) => void;
   /** Pictures decoded at the same time. Default: the cores, at most 4 (the threads that Node gives native work). */
   readonly concurrency?: number;
 }
@@ -138,7 +132,7 @@ export async function* decodeBatches(
   const concurrency = wholeNumber('concurrency', options.concurrency ?? Math.min(4, availableParallelism()));
   const { signal, onProgress } = options;
   const length = size * size * 3;
-  const progress = { files: 0, pictures: 0, skipped: 0 };
+  let done = 0;
 
   let data = new Uint8Array(batch * length);
   let names: string[] = [];
@@ -169,10 +163,8 @@ export async function* decodeBatches(
 
   for await (const outcome of inOrder(items, concurrency, (item) => decodeItem(item, options, maxBytes))) {
     signal?.throwIfAborted();
-    progress.files++;
     if ('reason' in outcome) {
       skipped.push({ name: outcome.name, reason: outcome.reason });
-      progress.skipped++;
     } else if ('unchanged' in outcome) {
       unchanged.push({ name: outcome.name, hash: outcome.hash });
     } else {
@@ -180,9 +172,8 @@ export async function* decodeBatches(
       names.push(outcome.name);
       hashes.push(outcome.hash);
       classNames.push(outcome.className);
-      progress.pictures++;
     }
-    onProgress?.({ ...progress });
+    onProgress?.(++done, undefined);
     // News alone also fills a batch: a source of a million unchanged files must not pile up.
     if (names.length === batch || unchanged.length + skipped.length >= 64 * batch) yield take();
   }

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { NearmissError } from '../errors.js';
-import type { SourceItem } from './sources.js';
+import type { SourceItem } from './source-item.js';
 
 /** A binary batch of CIFAR: records of label bytes and a 32x32 picture, its red, green and blue plane in turn. */
 const SIDE = 32;

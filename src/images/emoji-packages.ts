@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { NearmissError } from '../errors.js';
-import type { SourceItem } from './sources.js';
+import type { SourceItem } from './source-item.js';
 
 /** The two packages that the default data comes from: Noto (Apache-2.0) and Twemoji (CC-BY 4.0). */
 export const EMOJI_PACKAGES = ['emoji-datasource-google', 'emoji-datasource-twitter'] as const;

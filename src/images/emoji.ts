@@ -50,8 +50,7 @@ export async function readEmoji(options: EmojiOptions = {}): Promise<EmojiPictur
     readVendor(folder, entries, {
       ...rest,
       size,
-      onProgress: ({ files, pictures, skipped }) =>
-        onProgress?.({ files: before + files, pictures: before + pictures, skipped }),
+      onProgress: (done) => onProgress?.(before + done, 2 * entries.length),
     });
   const noto = await read(folders.noto, 0);
   const twemoji = await read(folders.twemoji, entries.length);

@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { SourceItem } from './sources.js';
+import type { SourceItem } from './source-item.js';
 
 /** Files that systems leave beside pictures: not data, so neither read nor counted as skipped. */
 export function isClutter(name: string): boolean {

@@ -3,7 +3,6 @@ export {
   type PictureBatch,
   pictureBatches,
   type ReadOptions,
-  type ReadProgress,
   type Skipped,
 } from './batches.js';
 export { type DecodeOptions, decodePicture } from './decode.js';
