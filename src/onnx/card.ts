@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { PIXEL_SCALE, PIXEL_ZERO } from '../encoders/graph.js';
+import { NearmissError } from '../errors.js';
+import { decodeModel, type ModelProto } from './model.js';
+
+/** Key of the model card in an ONNX file's metadata: JSON of a `ModelCard`. */
+export const CARD_KEY = 'nearmiss.card';
+
+/** What the graph is, stated by the exporter. */
+export interface ModelCardFacts {
+  /** Layout of the card. */
+  readonly format: 1;
+  /** Name of the encoder's network, `tiny-resnet` for instance. */
+  readonly encoder: string;
+  /** Numbers in an embedding. */
+  readonly dim: number;
+  /** Width and height of the input pictures in pixels. */
+  readonly inputSize: number;
+  /** The last feature map is averaged over a grid of pool x pool. */
+  readonly pool: 1 | 2;
+  /** Whether a whitening follows the pooling. */
+  readonly whitened: boolean;
+  /** Done inside the graph: (p / 255 - mean) / std, on RGB pictures without transparency. */
+  readonly preprocessing: { readonly mean: number; readonly std: number };
+}
+
+/** Where the weights come from, stated by whoever trained them. */
+export interface ModelCardDetails {
+  readonly name: string;
+  readonly version: string;
+  /** How it was trained: the objective's name and the settings worth knowing. */
+  readonly training: {
+    readonly objective: string;
+    readonly settings: Readonly<Record<string, string | number | boolean | null>>;
+  };
+  /** What it was trained on. */
+  readonly data: { readonly description: string; readonly pictures?: number };
+  /** Measured quality by name, `heldOut.recallAt1` for instance. */
+  readonly metrics?: Readonly<Record<string, number>>;
+  /** Program and version that wrote the file. */
+  readonly createdBy: string;
+  /** Licence of the weights; `unknown` unless somebody states one. */
+  readonly licence: string;
+}
+
+/** Everything an ONNX file says about itself. */
+export interface ModelCard extends ModelCardFacts, ModelCardDetails {}
+
+/** Mean and standard deviation of the preprocessing, on pixels scaled to 0 … 1. */
+export const PREPROCESSING: ModelCardFacts['preprocessing'] = { mean: PIXEL_ZERO / 255, std: PIXEL_SCALE / 255 };
+
+/** Licence of weights when nobody stated one. */
+export const LICENCE_UNKNOWN = 'unknown';
+
+const positive = z.int().min(1);
+const text = z.string().min(1);
+
+// Fields of later versions are let through, so that an older program still reads a newer file.
+const cardSchema: z.ZodType<ModelCard> = z.looseObject({
+  format: z.literal(1),
+  name: text,
+  version: text,
+  encoder: text,
+  dim: positive,
+  inputSize: positive,
+  pool: z.union([z.literal(1), z.literal(2)]),
+  whitened: z.boolean(),
+  preprocessing: z.looseObject({ mean: z.number(), std: z.number().positive() }),
+  training: z.looseObject({
+    objective: text,
+    settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  }),
+  data: z.looseObject({ description: text, pictures: z.int().min(0).exactOptional() }),
+  metrics: z.record(z.string(), z.number()).exactOptional(),
+  createdBy: text,
+  licence: text,
+});
+
+/** The card as JSON for the metadata; `NM_MODEL_CARD_INVALID` if a field is not as `ModelCard` says. */
+export function encodeCard(card: ModelCard): string {
+  const json = JSON.stringify(card);
+  parseCard(json, 'model card');
+  return json;
+}
+
+function parseCard(json: string, name: string): ModelCard {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new NearmissError('NM_MODEL_CARD_INVALID', `${name}: '${CARD_KEY}' is not JSON`, { cause });
+  }
+  const parsed = cardSchema.safeParse(value);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'card'}: ${issue.message}`);
+    throw new NearmissError('NM_MODEL_CARD_INVALID', `${name}: '${CARD_KEY}': ${issues.join('; ')}`);
+  }
+  return parsed.data;
+}
+
+/** The card of a decoded model; `NM_MODEL_CARD_MISSING` if it has none. `name` (the file) is used in messages. */
+export function cardOf(model: ModelProto, name = 'model'): ModelCard {
+  const entry = model.metadataProps.find(({ key }) => key === CARD_KEY);
+  if (entry?.value === undefined) {
+    const keys = model.metadataProps.map(({ key }) => `'${key}'`).join(', ') || 'none';
+    throw new NearmissError(
+      'NM_MODEL_CARD_MISSING',
+      `${name}: found no model card: its metadata has the keys ${keys}, needed: '${CARD_KEY}'`,
+    );
+  }
+  return parseCard(entry.value, name);
+}
+
+/**
+ * The model card of an ONNX file's bytes. `NM_MODEL_CORRUPT` for bytes that are no ONNX, `NM_MODEL_CARD_MISSING` and
+ * `NM_MODEL_CARD_INVALID`. The file's checksum is not verified here; `createEmbedder` does.
+ */
+export function readCard(bytes: Uint8Array, name = 'model'): ModelCard {
+  return cardOf(decodeModel(bytes, name), name);
+}
