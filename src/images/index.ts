@@ -1,3 +1,4 @@
+export { type AugmentInput, augment, augmentedPictures, drawAugmentation, normalise } from './augment.js';
 export {
   type BatchOptions,
   type PictureBatch,
@@ -10,4 +11,14 @@ export { type EmojiOptions, type EmojiPictures, readEmoji } from './emoji.js';
 export { EMOJI_PACKAGES } from './emoji-packages.js';
 export { type Pairs, readPairs, selectPictures } from './pairs.js';
 export { type Pictures, readPictures } from './pictures.js';
+export {
+  type AugmentRecipe,
+  COLOUR_KEEPING_RECIPE,
+  NO_AUGMENTATION,
+  PAIRED_RECIPE,
+  parseRecipe,
+  RECIPES,
+  SIMCLR_BLUR_RECIPE,
+  SIMCLR_RECIPE,
+} from './recipe.js';
 export { type DecodedPixels, type Fit, resizeArea } from './resize.js';

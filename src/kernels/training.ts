@@ -1,8 +1,9 @@
+import type { AugmentExports } from './augment.js';
 import type { Heap } from './heap.js';
 import { chooseTier, compileModule, type SimdTier, selfCheck } from './load.js';
 
 /** What the training module exports; each kernel's file declares its part. */
-export interface TrainingExports {
+export interface TrainingExports extends AugmentExports {
   probeMadd(a: number, b: number, c: number): number;
 }
 
