@@ -12,16 +12,23 @@ export interface ErrorEntry {
 export type ErrorCode =
   | 'NM_CHECKPOINT_CORRUPT'
   | 'NM_EMOJI_MISSING'
+  | 'NM_ENCODER_MISMATCH'
   | 'NM_EXPORT_DISAGREES'
+  | 'NM_INDEX_FULL'
+  | 'NM_ITEM_DUPLICATE'
+  | 'NM_ITEM_INVALID'
   | 'NM_KERNELS_MISSING'
   | 'NM_MODEL_CARD_INVALID'
   | 'NM_MODEL_CARD_MISSING'
   | 'NM_MODEL_CORRUPT'
   | 'NM_MODEL_MISMATCH'
   | 'NM_MODEL_MISSING'
+  | 'NM_NOT_UNIT_LENGTH'
+  | 'NM_NO_NEGATIVES'
   | 'NM_ONNXRUNTIME_MISSING'
   | 'NM_OPTION_INVALID'
   | 'NM_OPTION_UNKNOWN'
+  | 'NM_OUT_OF_MEMORY'
   | 'NM_PAIRS_EMPTY'
   | 'NM_PAIR_AMBIGUOUS'
   | 'NM_PICTURE_INVALID'
@@ -31,15 +38,32 @@ export type ErrorCode =
   | 'NM_SIMD_UNSUPPORTED'
   | 'NM_SOURCE_EMPTY'
   | 'NM_SOURCE_INVALID'
-  | 'NM_SOURCE_MISSING';
+  | 'NM_SOURCE_MISSING'
+  | 'NM_STORE_BUSY'
+  | 'NM_STORE_CLOSED'
+  | 'NM_STORE_INVALID'
+  | 'NM_STORE_MISSING'
+  | 'NM_STORE_READ_ONLY'
+  | 'NM_STORE_VERSION'
+  | 'NM_STORE_WRITE_FAILED'
+  | 'NM_TENSOR_UNSUPPORTED'
+  | 'NM_TFJS_BACKEND'
+  | 'NM_VECTOR_INVALID';
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_CHECKPOINT_CORRUPT: { status: 500, hint: 'Start a new run, or restore the file from a copy.' },
   NM_EMOJI_MISSING: { status: 400, hint: 'Run `npm install emoji-datasource-google emoji-datasource-twitter`.' },
+  NM_ENCODER_MISMATCH: {
+    status: 409,
+    hint: 'Use the encoder that filled the store, or index the pictures into a new store.',
+  },
   NM_EXPORT_DISAGREES: {
     status: 500,
     hint: 'Nothing was written. Report it with the output of `nearmiss doctor`; if the difference is NaN, training diverged.',
   },
+  NM_INDEX_FULL: { status: 507, hint: 'Split the rows over several indexes, or use vectors of fewer dimensions.' },
+  NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },
+  NM_ITEM_INVALID: { status: 400, hint: 'Nothing was written; mend the item that the message names.' },
   NM_KERNELS_MISSING: {
     status: 500,
     hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm.',
@@ -49,9 +73,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },
   NM_MODEL_MISMATCH: { status: 400, hint: 'Use a file that `nearmiss export` wrote, unchanged.' },
   NM_MODEL_MISSING: { status: 400, hint: 'Check the path and that the file may be read.' },
+  NM_NOT_UNIT_LENGTH: { status: 400, hint: 'Normalise embeddings to length 1; NaN means that training diverged: lower the learning rate.' },
+  NM_NO_NEGATIVES: { status: 400, hint: 'Use a larger batch or queue, or a wider ring.' },
   NM_ONNXRUNTIME_MISSING: { status: 500, hint: 'Run `npm install onnxruntime-node@1.30.0`.' },
   NM_OPTION_INVALID: { status: 400, hint: 'See the option in `nearmiss <command> --help`.' },
   NM_OPTION_UNKNOWN: { status: 400, hint: 'Check the spelling; unknown settings are never ignored.' },
+  NM_OUT_OF_MEMORY: { status: 500, hint: 'Use a smaller batch, or free tensors that are no longer needed.' },
   NM_PAIRS_EMPTY: {
     status: 400,
     hint: 'Give the two pictures of an item the same relative name; extensions do not count.',
@@ -74,6 +101,25 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Give a folder, a .tar, .tar.gz, .tgz or .zip of pictures, or CIFAR .bin batches.',
   },
   NM_SOURCE_MISSING: { status: 400, hint: 'Check the path and its permissions.' },
+  NM_STORE_BUSY: { status: 503, hint: 'Another process holds the store; try again, or raise `busyTimeout`.' },
+  NM_STORE_CLOSED: { status: 500, hint: 'Open the store again.' },
+  NM_STORE_INVALID: { status: 400, hint: 'Check the path; restore a damaged store from a copy, or index again.' },
+  NM_STORE_MISSING: { status: 404, hint: 'Check the path, or create a store with `nearmiss index`.' },
+  NM_STORE_READ_ONLY: { status: 403, hint: 'Open the store without `readOnly`, from a place that may be written.' },
+  NM_STORE_VERSION: { status: 400, hint: 'Update nearmiss, or index again with this version.' },
+  NM_STORE_WRITE_FAILED: {
+    status: 507,
+    hint: 'Nothing was written. Check free space and permissions, then try again.',
+  },
+  NM_TENSOR_UNSUPPORTED: { status: 400, hint: 'Cast or transpose the tensor to what the message allows.' },
+  NM_TFJS_BACKEND: {
+    status: 500,
+    hint: "Import '@tensorflow/tfjs-backend-wasm' and call `await tf.setBackend('wasm')` before `install(tf)`.",
+  },
+  NM_VECTOR_INVALID: {
+    status: 400,
+    hint: 'Vectors are Float32Arrays of finite numbers; a NaN usually means that training diverged.',
+  },
 };
 
 /**
