@@ -1,3 +1,28 @@
 // Entry of the training module. It imports the memory of the tfjs backend and owns none of it: no data segment, no stack.
 export { probeMadd } from './lib/probe';
+export {
+  conv2dFilterGradient,
+  conv2dFilterGradientScratch,
+  conv2dForward,
+  conv2dForwardScratch,
+  conv2dInputGradient,
+  conv2dInputGradientScratch,
+} from './convolution';
+export { matmul, matmulScratch, matmulTransposedA, matmulTransposedAScratch, transpose } from './matmul';
+export { normTrain, normTrainGradient } from './normalise';
+export { adamStep } from './optimise';
 export { augmentPicture, augmentScratch, normalisePixels } from './augment';
+export { addPositivePairs, maskEqual, maskPadding, maskViews, pairWeights, sumNegatives } from './contrast';
+export { exp2Array } from './lib/exp';
+export { ringScratch, selectRing } from './ring';
+export {
+  addScaledRows,
+  addSlices,
+  addWeightedColumns,
+  addWeightedRows,
+  packPanels,
+  packSlices,
+  rowDots,
+  similarityTile,
+  transposeTile,
+} from './similarity';

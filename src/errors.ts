@@ -11,10 +11,13 @@ export interface ErrorEntry {
 
 export type ErrorCode =
   | 'NM_CHECKPOINT_CORRUPT'
+  | 'NM_DATA_TOO_SMALL'
   | 'NM_EMOJI_MISSING'
+  | 'NM_ENCODER_COLLAPSED'
   | 'NM_ENCODER_MISMATCH'
   | 'NM_EXPORT_DISAGREES'
   | 'NM_INDEX_FULL'
+  | 'NM_INTERRUPTED'
   | 'NM_ITEM_DUPLICATE'
   | 'NM_ITEM_INVALID'
   | 'NM_KERNELS_MISSING'
@@ -32,7 +35,11 @@ export type ErrorCode =
   | 'NM_PAIRS_EMPTY'
   | 'NM_PAIR_AMBIGUOUS'
   | 'NM_PICTURE_INVALID'
+  | 'NM_RUN_EXISTS'
+  | 'NM_RUN_MISSING'
+  | 'NM_RUN_UNFINISHED'
   | 'NM_SELF_CHECK_FAILED'
+  | 'NM_SETTINGS_CHANGED'
   | 'NM_SHAPE_MISMATCH'
   | 'NM_SHARP_MISSING'
   | 'NM_SIMD_UNSUPPORTED'
@@ -48,11 +55,14 @@ export type ErrorCode =
   | 'NM_STORE_WRITE_FAILED'
   | 'NM_TENSOR_UNSUPPORTED'
   | 'NM_TFJS_BACKEND'
-  | 'NM_VECTOR_INVALID';
+  | 'NM_VECTOR_INVALID'
+  | 'NM_WORKER_FAILED';
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_CHECKPOINT_CORRUPT: { status: 500, hint: 'Start a new run, or restore the file from a copy.' },
+  NM_DATA_TOO_SMALL: { status: 400, hint: 'Add pictures, or use a smaller --batch.' },
   NM_EMOJI_MISSING: { status: 400, hint: 'Run `npm install emoji-datasource-google emoji-datasource-twitter`.' },
+  NM_ENCODER_COLLAPSED: { status: 422, hint: 'Train with a lower learning rate, or on more varied pictures.' },
   NM_ENCODER_MISMATCH: {
     status: 409,
     hint: 'Use the encoder that filled the store, or index the pictures into a new store.',
@@ -62,6 +72,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Nothing was written. Report it with the output of `nearmiss doctor`; if the difference is NaN, training diverged.',
   },
   NM_INDEX_FULL: { status: 507, hint: 'Split the rows over several indexes, or use vectors of fewer dimensions.' },
+  NM_INTERRUPTED: { status: 503, hint: 'Run the command again; finished work is kept.' },
   NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },
   NM_ITEM_INVALID: { status: 400, hint: 'Nothing was written; mend the item that the message names.' },
   NM_KERNELS_MISSING: {
@@ -73,7 +84,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },
   NM_MODEL_MISMATCH: { status: 400, hint: 'Use a file that `nearmiss export` wrote, unchanged.' },
   NM_MODEL_MISSING: { status: 400, hint: 'Check the path and that the file may be read.' },
-  NM_NOT_UNIT_LENGTH: { status: 400, hint: 'Normalise embeddings to length 1; NaN means that training diverged: lower the learning rate.' },
+  NM_NOT_UNIT_LENGTH: {
+    status: 400,
+    hint: 'Normalise embeddings to length 1; NaN means that training diverged: lower the learning rate.',
+  },
   NM_NO_NEGATIVES: { status: 400, hint: 'Use a larger batch or queue, or a wider ring.' },
   NM_ONNXRUNTIME_MISSING: { status: 500, hint: 'Run `npm install onnxruntime-node@1.30.0`.' },
   NM_OPTION_INVALID: { status: 400, hint: 'See the option in `nearmiss <command> --help`.' },
@@ -88,7 +102,11 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Keep one picture of each relative name in either source; extensions do not count.',
   },
   NM_PICTURE_INVALID: { status: 400, hint: 'Give a PNG, JPEG, WebP, AVIF or GIF picture within the limits.' },
+  NM_RUN_EXISTS: { status: 409, hint: 'Go on with --resume, or name another folder with --out.' },
+  NM_RUN_MISSING: { status: 404, hint: 'Name the folder that `nearmiss train --out` wrote.' },
+  NM_RUN_UNFINISHED: { status: 409, hint: 'Go on with `nearmiss train --out RUN --resume`.' },
   NM_SELF_CHECK_FAILED: { status: 500, hint: 'Report it with the output of `nearmiss doctor`.' },
+  NM_SETTINGS_CHANGED: { status: 409, hint: 'Resume without other settings, or start a new run.' },
   NM_SHAPE_MISMATCH: { status: 400, hint: 'Check the shapes that the message names.' },
   NM_SHARP_MISSING: {
     status: 500,
@@ -120,6 +138,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 400,
     hint: 'Vectors are Float32Arrays of finite numbers; a NaN usually means that training diverged.',
   },
+  NM_WORKER_FAILED: { status: 500, hint: 'Go on with --resume; report it if it happens again.' },
 };
 
 /**

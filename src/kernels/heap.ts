@@ -10,6 +10,12 @@ export interface Heap {
   free(address: number): void;
 }
 
+/** Functions of a kernel module bound to the heap that they work in. */
+export interface BoundKernels<Exports> {
+  readonly heap: Heap;
+  readonly exports: Exports;
+}
+
 const PAGE = 65536;
 
 /** A heap of its own: blocks are kept by size for reuse, the memory grows and never shrinks. */

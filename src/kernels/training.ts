@@ -1,17 +1,30 @@
 import type { AugmentExports } from './augment.js';
-import type { Heap } from './heap.js';
+import type { ContrastExports } from './contrast.js';
+import type { ConvolutionExports } from './convolution.js';
+import type { BoundKernels, Heap } from './heap.js';
 import { chooseTier, compileModule, type SimdTier, selfCheck } from './load.js';
+import type { MatmulExports } from './matmul.js';
+import type { NormaliseExports } from './normalise.js';
+import type { OptimiseExports } from './optimise.js';
+import type { RingExports } from './ring.js';
+import type { SimilarityExports } from './similarity.js';
 
 /** What the training module exports; each kernel's file declares its part. */
-export interface TrainingExports extends AugmentExports {
+export interface TrainingExports
+  extends ConvolutionExports,
+    MatmulExports,
+    NormaliseExports,
+    OptimiseExports,
+    AugmentExports,
+    ContrastExports,
+    RingExports,
+    SimilarityExports {
   probeMadd(a: number, b: number, c: number): number;
 }
 
 /** The training kernels, bound to one heap. */
-export interface TrainingKernels {
+export interface TrainingKernels extends BoundKernels<TrainingExports> {
   readonly tier: SimdTier;
-  readonly heap: Heap;
-  readonly exports: TrainingExports;
 }
 
 /** Loads the training kernels into `heap`, in the best tier or the one asked for, and checks them. */

@@ -1,0 +1,133 @@
+import { narrowRows, packPanels, packTransposed, widenRows } from './lib/panels';
+import {
+  addOuterProducts1,
+  addOuterProducts4,
+  multiplyTile1,
+  multiplyTile4,
+  PANEL,
+  panelled,
+  TILE,
+} from './lib/tiles';
+
+/** Rows that are worked on at a time: they stay in the second-level cache while the panels pass by. */
+const BLOCK: i32 = 256;
+
+/** Rows of A [rows, depth] (`rowStep` bytes apart) times packed panels, out [rows, columns] (`outStep` apart). */
+export function multiplyPanels(
+  a: usize,
+  rowStep: usize,
+  rows: i32,
+  depth: i32,
+  panels: usize,
+  out: usize,
+  outStep: usize,
+  columns: i32,
+): void {
+  const panelBytes = (<usize>depth) * (PANEL * 4);
+  for (let first = 0; first < rows; first += BLOCK) {
+    const last = min(rows, first + BLOCK);
+    let panel = panels;
+    for (let column = 0; column < columns; column += PANEL) {
+      const lanes = min(PANEL, columns - column);
+      const target = out + (<usize>column) * 4;
+      let row = first;
+      for (; row + TILE <= last; row += TILE) {
+        const r = <usize>row;
+        multiplyTile4(a + r * rowStep, rowStep, 1, 0, 1, 0, depth, panel, target + r * outStep, outStep, lanes);
+      }
+      for (; row < last; row++) {
+        const r = <usize>row;
+        multiplyTile1(a + r * rowStep, 1, 0, 1, 0, depth, panel, target + r * outStep, lanes);
+      }
+      panel += panelBytes;
+    }
+  }
+}
+
+/** Bytes of scratch that `matmul` needs. */
+export function matmulScratch(depth: i32, columns: i32): usize {
+  return (<usize>depth) * (<usize>panelled(columns)) * 4;
+}
+
+/** out [rows, columns] = A [rows, depth] · B, B [depth, columns], or [columns, depth] when `transposeB`. */
+export function matmul(
+  a: usize,
+  b: usize,
+  out: usize,
+  rows: i32,
+  depth: i32,
+  columns: i32,
+  transposeB: bool,
+  scratch: usize,
+): void {
+  if (transposeB) {
+    packTransposed(b, (<usize>depth) * 4, depth, columns, scratch, (<usize>depth) * (PANEL * 4));
+  } else {
+    packPanels(b, (<usize>columns) * 4, depth, columns, scratch);
+  }
+  multiplyPanels(a, (<usize>depth) * 4, rows, depth, scratch, out, (<usize>columns) * 4, columns);
+}
+
+/** Bytes of scratch that `matmulTransposedA` needs. */
+export function matmulTransposedAScratch(rows: i32, depth: i32, columns: i32): usize {
+  if (columns % PANEL == 0) return 0;
+  return (<usize>(rows + min(BLOCK, depth))) * (<usize>panelled(columns)) * 4;
+}
+
+/** out [rows, columns] = Aᵀ · B with A [depth, rows] and B [depth, columns]. */
+export function matmulTransposedA(
+  a: usize,
+  b: usize,
+  out: usize,
+  rows: i32,
+  depth: i32,
+  columns: i32,
+  scratch: usize,
+): void {
+  const wide = panelled(columns);
+  const whole = wide == columns;
+  const sum = whole ? out : scratch;
+  const widened = scratch + (<usize>rows) * (<usize>wide) * 4;
+  memory.fill(sum, 0, (<usize>rows) * (<usize>wide) * 4);
+  for (let first = 0; first < depth; first += BLOCK) {
+    const count = min(BLOCK, depth - first);
+    let block = b + (<usize>first) * (<usize>columns) * 4;
+    if (!whole) {
+      widenRows(block, widened, count, columns);
+      block = widened;
+    }
+    addTransposedProduct(a + (<usize>first) * (<usize>rows) * 4, (<usize>rows) * 4, rows, block, wide, count, sum);
+  }
+  if (!whole) narrowRows(sum, out, rows, columns);
+}
+
+/** sum [rows, wide] += Aᵀ · B over `count` rows of A (`aStep` bytes apart) and B [count, wide]; `wide` in panels. */
+function addTransposedProduct(a: usize, aStep: usize, rows: i32, b: usize, wide: i32, count: i32, sum: usize): void {
+  const step = (<usize>wide) * 4;
+  for (let column = 0; column < wide; column += PANEL) {
+    const from = b + (<usize>column) * 4;
+    let target = sum + (<usize>column) * 4;
+    let row = 0;
+    for (; row + TILE <= rows; row += TILE) {
+      addOuterProducts4(a + (<usize>row) * 4, aStep, 0, 0, from, step, 0, 0, count, 1, 1, target, step);
+      target += (<usize>TILE) * step;
+    }
+    for (; row < rows; row++) {
+      addOuterProducts1(a + (<usize>row) * 4, aStep, 0, 0, from, step, 0, 0, count, 1, 1, target);
+      target += step;
+    }
+  }
+}
+
+/** target [columns, rows] = source [rows, columns] transposed. */
+export function transpose(source: usize, target: usize, rows: i32, columns: i32): void {
+  const step = (<usize>rows) * 4;
+  for (let row = 0; row < rows; row++) {
+    let to = target + (<usize>row) * 4;
+    for (let column = 0; column < columns; column++) {
+      store<f32>(to, load<f32>(source));
+      source += 4;
+      to += step;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import type { BoundKernels } from './heap.js';
+
+/** Sizes of a convolution in elements: x [batch, inHeight, inWidth, inChannels], y [batch, outHeight, outWidth, outChannels]. */
+export interface ConvolutionShape {
+  readonly batch: number;
+  readonly inHeight: number;
+  readonly inWidth: number;
+  readonly inChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  /** For a depthwise convolution inChannels times the channel multiplier. */
+  readonly outChannels: number;
+  readonly filterHeight: number;
+  readonly filterWidth: number;
+  readonly strideHeight: number;
+  readonly strideWidth: number;
+  readonly dilationHeight: number;
+  readonly dilationWidth: number;
+  /** Zero rows above and columns before the image; those behind follow from the output's size. */
+  readonly padTop: number;
+  readonly padLeft: number;
+}
+
+type Pass = (shape: number, a: number, b: number, out: number, scratch: number) => void;
+type PassScratch = (shape: number) => number;
+
+/** Kernels of assembly/convolution.ts: all arguments are addresses. */
+export interface ConvolutionExports {
+  readonly conv2dForward: Pass;
+  readonly conv2dForwardScratch: PassScratch;
+  readonly conv2dInputGradient: Pass;
+  readonly conv2dInputGradientScratch: PassScratch;
+  readonly conv2dFilterGradient: Pass;
+  readonly conv2dFilterGradientScratch: PassScratch;
+}
+
+const SHAPE_BYTES = 64;
+
+/**
+ * Runs one pass of a convolution with its scratch memory; `out` gets zeros where there is nothing to sum (an empty
+ * batch, an empty output). Addresses are those of float32 tensors in the kernels' heap.
+ */
+export function runConvolution(
+  kernels: BoundKernels<ConvolutionExports>,
+  pass: Pass,
+  passScratch: PassScratch,
+  shape: ConvolutionShape,
+  a: number,
+  b: number,
+  out: { readonly address: number; readonly length: number },
+): void {
+  const { heap } = kernels;
+  const nothing = shape.batch * shape.outHeight * shape.outWidth * shape.outChannels * shape.inChannels === 0;
+  if (nothing || out.length === 0) {
+    new Float32Array(heap.memory.buffer, out.address, out.length).fill(0);
+    return;
+  }
+  const block = heap.malloc(SHAPE_BYTES);
+  try {
+    new Int32Array(heap.memory.buffer, block, 15).set([
+      shape.batch,
+      shape.inHeight,
+      shape.inWidth,
+      shape.inChannels,
+      shape.outHeight,
+      shape.outWidth,
+      shape.outChannels,
+      shape.filterHeight,
+      shape.filterWidth,
+      shape.strideHeight,
+      shape.strideWidth,
+      shape.dilationHeight,
+      shape.dilationWidth,
+      shape.padTop,
+      shape.padLeft,
+    ]);
+    const scratch = heap.malloc(passScratch(block) >>> 0);
+    try {
+      pass(block, a, b, out.address, scratch);
+    } finally {
+      heap.free(scratch);
+    }
+  } finally {
+    heap.free(block);
+  }
+}

@@ -1,0 +1,22 @@
+import type { KernelConfig } from '@tensorflow/tfjs-core';
+import { runConvolution } from '../kernels/index.js';
+import { convolutionGeometry } from './convolution-shape.js';
+import { addressIn } from './heap.js';
+import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
+
+const NAME = 'Conv2D';
+
+/** Convolution of x [batch, height, width, in] with filter [height, width, in, out]. */
+export function conv2D(context: KernelContext): KernelConfig {
+  const { backend, kernels } = context;
+  return kernelConfig(NAME, (run) => {
+    const x = floatInput(NAME, run, 'x');
+    const filter = floatInput(NAME, run, 'filter');
+    const { shape, outShape } = convolutionGeometry(NAME, context, run, x.shape, filter.shape);
+    const y = floatOutput(context, outShape);
+    const { conv2dForward, conv2dForwardScratch } = kernels.exports;
+    const [xAddress, filterAddress] = [addressIn(backend, x), addressIn(backend, filter)];
+    runConvolution(kernels, conv2dForward, conv2dForwardScratch, shape, xAddress, filterAddress, y);
+    return y.info;
+  });
+}

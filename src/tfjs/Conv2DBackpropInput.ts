@@ -1,0 +1,23 @@
+import type { KernelConfig } from '@tensorflow/tfjs-core';
+import { runConvolution } from '../kernels/index.js';
+import { convolutionGeometry } from './convolution-shape.js';
+import { addressIn } from './heap.js';
+import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
+
+const NAME = 'Conv2DBackpropInput';
+
+/** Gradient of a convolution in its input: dx [batch, height, width, in] of dy [batch, height, width, out]. */
+export function conv2DBackpropInput(context: KernelContext): KernelConfig {
+  const { backend, kernels } = context;
+  return kernelConfig(NAME, (run) => {
+    const dy = floatInput(NAME, run, 'dy');
+    const filter = floatInput(NAME, run, 'filter');
+    const inputShape = run.attrs?.['inputShape'] as number[];
+    const { shape, inShape } = convolutionGeometry(NAME, context, run, inputShape, filter.shape);
+    const dx = floatOutput(context, inShape);
+    const { conv2dInputGradient, conv2dInputGradientScratch } = kernels.exports;
+    const [dyAddress, filterAddress] = [addressIn(backend, dy), addressIn(backend, filter)];
+    runConvolution(kernels, conv2dInputGradient, conv2dInputGradientScratch, shape, dyAddress, filterAddress, dx);
+    return dx.info;
+  });
+}

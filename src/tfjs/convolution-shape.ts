@@ -1,0 +1,61 @@
+import type * as tfCore from '@tensorflow/tfjs-core';
+import { NearmissError } from '../errors.js';
+import type { ConvolutionShape } from '../kernels/index.js';
+import type { KernelContext, KernelRun } from './kernel.js';
+
+type Padding = Parameters<typeof tfCore.backend_util.computeConv2DInfo>[4];
+type Rounding = Parameters<typeof tfCore.backend_util.computeConv2DInfo>[5];
+type Pair = number | [number, number];
+
+/** A convolution's sizes and the shapes of its tensors, found from a kernel's attributes as tfjs finds them. */
+export interface ConvolutionGeometry {
+  readonly shape: ConvolutionShape;
+  readonly inShape: readonly number[];
+  readonly outShape: readonly number[];
+}
+
+/** Reads strides, padding, dilations and layout; `NM_TENSOR_UNSUPPORTED` for NCHW. */
+export function convolutionGeometry(
+  kernelName: string,
+  context: KernelContext,
+  run: KernelRun,
+  inShape: readonly number[],
+  filterShape: readonly number[],
+  depthwise = false,
+): ConvolutionGeometry {
+  const { strides, pad, dilations, dimRoundingMode, dataFormat } = run.attrs ?? {};
+  if (dataFormat !== undefined && dataFormat !== 'NHWC') {
+    throw new NearmissError('NM_TENSOR_UNSUPPORTED', `${kernelName}: dataFormat: found ${dataFormat}, allowed: NHWC`);
+  }
+  const info = context.tf.backend_util.computeConv2DInfo(
+    inShape as [number, number, number, number],
+    filterShape as [number, number, number, number],
+    strides as unknown as Pair,
+    (dilations ?? 1) as unknown as Pair,
+    pad as unknown as Padding,
+    dimRoundingMode as Rounding,
+    depthwise,
+    'channelsLast',
+  );
+  return {
+    shape: {
+      batch: info.batchSize,
+      inHeight: info.inHeight,
+      inWidth: info.inWidth,
+      inChannels: info.inChannels,
+      outHeight: info.outHeight,
+      outWidth: info.outWidth,
+      outChannels: info.outChannels,
+      filterHeight: info.filterHeight,
+      filterWidth: info.filterWidth,
+      strideHeight: info.strideHeight,
+      strideWidth: info.strideWidth,
+      dilationHeight: info.dilationHeight,
+      dilationWidth: info.dilationWidth,
+      padTop: info.padInfo.top,
+      padLeft: info.padInfo.left,
+    },
+    inShape: info.inShape,
+    outShape: info.outShape,
+  };
+}

@@ -1,0 +1,8 @@
+export {
+  type BatchNormOptions,
+  type BatchNormTrained,
+  batchNormInference,
+  batchNormTrain,
+} from './batch-norm.js';
+export { addressOf, emptyTensor, tfjsHeap } from './heap.js';
+export { type InstallOptions, install, uninstall } from './install.js';

@@ -1,0 +1,106 @@
+import type * as tfCore from '@tensorflow/tfjs-core';
+import { loadTrainingKernels, type SimdTier, type TrainingKernels } from '../kernels/index.js';
+import { batchMatMul } from './BatchMatMul.js';
+import { batchNormTrainGradient, batchNormTrainGradientKernel, batchNormTrainKernel } from './batch-norm.js';
+import { conv2D } from './Conv2D.js';
+import { conv2DBackpropFilter } from './Conv2DBackpropFilter.js';
+import { conv2DBackpropInput } from './Conv2DBackpropInput.js';
+import { stockGradients } from './gradients.js';
+import { heapOf, type WasmBackend, wasmBackend } from './heap.js';
+import type { KernelContext } from './kernel.js';
+import { registerStockGradients } from './stock-gradients.js';
+
+type Tf = typeof tfCore;
+
+export interface InstallOptions {
+  /** SIMD tier; the best of this engine by default. */
+  readonly tier?: SimdTier;
+  /**
+   * True keeps to algorithms as exact as a plain float32 sum. Default false: 3x3 convolutions without stride use
+   * Winograd's F(4x4, 3x3), several times faster, with a relative error about 1e-5.
+   */
+  readonly precise?: boolean;
+}
+
+/** Every kernel that `install` registers for the WASM backend. */
+const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
+  conv2D,
+  conv2DBackpropInput,
+  conv2DBackpropFilter,
+  batchMatMul,
+  batchNormTrainKernel,
+  batchNormTrainGradientKernel,
+];
+
+interface Installation {
+  readonly backend: WasmBackend;
+  readonly kernels: TrainingKernels;
+  readonly precise: boolean;
+  readonly registered: readonly string[];
+  /** What stood in their places before. */
+  readonly replaced: readonly tfCore.KernelConfig[];
+  readonly gradients: readonly string[];
+}
+
+// Kernels are registered in tfjs's one global table, which its engine stands for.
+const installations = new WeakMap<object, Installation>();
+
+/**
+ * Registers our kernels with tfjs's WASM backend, which must be running, so that convolutional networks train on it;
+ * returns the kernels, bound to the backend's heap. A second call changes nothing unless it asks for another tier or
+ * precision. `uninstall` undoes it. Gradients of tfjs-core that are not registered yet are registered too, and stay. Errors: `NM_TFJS_BACKEND`, `NM_SIMD_UNSUPPORTED`, `NM_KERNELS_MISSING`.
+ *
+ * @example
+ * import * as tf from '@tensorflow/tfjs-core';
+ * import '@tensorflow/tfjs-backend-wasm';
+ * await tf.setBackend('wasm');
+ * await install(tf);
+ */
+export async function install(tf: Tf, options: InstallOptions = {}): Promise<TrainingKernels> {
+  const heap = heapOf(wasmBackend(tf));
+  const precise = options.precise ?? false;
+  const kernels = await loadTrainingKernels(heap, options.tier === undefined ? {} : { tier: options.tier });
+  await registerStockGradients(tf.getGradient);
+  // Another call may have finished, or the backend been replaced, while the module loaded.
+  const backend = wasmBackend(tf);
+  const existing = installations.get(tf.engine());
+  if (
+    existing?.backend === backend &&
+    existing.precise === precise &&
+    existing.kernels.tier === (options.tier ?? existing.kernels.tier)
+  ) {
+    return existing.kernels;
+  }
+  uninstall(tf);
+  const configs = KERNELS.map((kernel) => kernel({ tf, backend, kernels, precise }));
+  const replaced: tfCore.KernelConfig[] = [];
+  for (const config of configs) {
+    const stock = tf.getKernel(config.kernelName, 'wasm');
+    if (stock) {
+      replaced.push(stock);
+      tf.unregisterKernel(config.kernelName, 'wasm');
+    }
+    tf.registerKernel(config);
+  }
+  const gradients = [batchNormTrainGradient(tf), ...stockGradients(tf)].filter((g) => !tf.getGradient(g.kernelName));
+  for (const gradient of gradients) tf.registerGradient(gradient);
+  installations.set(tf.engine(), {
+    backend,
+    kernels,
+    precise,
+    registered: configs.map((config) => config.kernelName),
+    replaced,
+    gradients: gradients.map((gradient) => gradient.kernelName),
+  });
+  return kernels;
+}
+
+/** Takes our kernels and gradients out again and puts stock ones back; does nothing where nothing is installed. */
+export function uninstall(tf: Tf): void {
+  const installation = installations.get(tf.engine());
+  if (!installation) return;
+  for (const name of installation.registered) tf.unregisterKernel(name, 'wasm');
+  for (const config of installation.replaced) tf.registerKernel(config);
+  for (const name of installation.gradients) tf.unregisterGradient(name);
+  installations.delete(tf.engine());
+}

@@ -1,0 +1,221 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SIMD_TIERS } from '../../src/kernels/index.js';
+import { install, uninstall } from '../../src/tfjs/index.js';
+import { EPS, eachProduct, largestError, outputSizes, type Sizes, uniform } from './convolution-reference.js';
+
+const base: Sizes = {
+  batch: 1,
+  height: 7,
+  width: 9,
+  channels: 5,
+  filter: [3, 3],
+  out: 8,
+  stride: [1, 1],
+  dilation: 1,
+  pad: 'same',
+};
+
+const CASES: readonly Sizes[] = [
+  // strides and paddings
+  ...[1, 2, 3].flatMap((stride) =>
+    (
+      [
+        'same',
+        'valid',
+        1,
+        [
+          [0, 2],
+          [2, 1],
+        ],
+      ] as const
+    ).map((pad) => ({ ...base, stride: [stride, stride] as const, pad })),
+  ),
+  { ...base, stride: [2, 1] },
+  { ...base, stride: [1, 3], pad: 'valid' },
+  // filters
+  ...(
+    [
+      [1, 1],
+      [2, 2],
+      [5, 5],
+      [1, 3],
+      [3, 1],
+      [4, 2],
+    ] as const
+  ).flatMap((filter) => [
+    { ...base, filter },
+    { ...base, filter, stride: [2, 2] as const, pad: 'valid' as const },
+  ]),
+  { ...base, filter: [1, 1], stride: [3, 3], pad: 'valid' },
+  { ...base, filter: [2, 2], stride: [3, 3] },
+  // channels
+  ...[1, 3, 8, 17, 64].flatMap((channels) => [
+    { ...base, batch: 2, height: 5, width: 6, channels, out: 3 },
+    { ...base, batch: 2, height: 5, width: 6, channels, out: 17, filter: [1, 1] as const },
+    { ...base, batch: 2, height: 8, width: 8, channels, out: channels },
+    { ...base, batch: 1, height: 6, width: 6, channels, out: 8, stride: [2, 2] as const, pad: 1 },
+  ]),
+  // pictures and batches
+  { ...base, height: 1, width: 1, channels: 4 },
+  { ...base, height: 1, width: 3 },
+  { ...base, height: 3, width: 2 },
+  { ...base, height: 13, width: 4, channels: 8, out: 16 },
+  { ...base, height: 16, width: 16, channels: 8, out: 8 },
+  { ...base, batch: 7, height: 4, width: 4, channels: 16, out: 24 },
+  { ...base, batch: 7, height: 9, width: 10, channels: 4, out: 4 },
+  { ...base, batch: 7, height: 8, width: 8, channels: 3, out: 32, stride: [2, 2], pad: 1 },
+  { ...base, batch: 70, height: 4, width: 4, channels: 8, out: 8 },
+  { ...base, batch: 0 },
+];
+
+const DILATED: readonly Sizes[] = [
+  ...[2, 3].flatMap((dilation) => [
+    { ...base, dilation },
+    { ...base, dilation, pad: 'valid' as const, channels: 8 },
+    { ...base, dilation, filter: [1, 2] as const, channels: 3 },
+    { ...base, dilation, pad: 2 },
+  ]),
+];
+
+const label = (s: Sizes): string =>
+  `${s.batch}x${s.height}x${s.width}x${s.channels} → ${s.out}, ${s.filter.join('x')}, stride ${s.stride.join(',')}, pad ${JSON.stringify(s.pad)}, dilation ${s.dilation}`;
+
+const padOf = (s: Sizes): number | 'same' | 'valid' | tf.backend_util.ExplicitPadding =>
+  typeof s.pad === 'object' ? [[0, 0], [...s.pad[0]], [...s.pad[1]], [0, 0]] : s.pad;
+
+interface Passes {
+  y: Float32Array;
+  dx: Float32Array;
+  dFilter: Float32Array;
+}
+
+interface Data {
+  readonly x: Float32Array;
+  readonly filter: Float32Array;
+  readonly dy: Float32Array;
+  readonly xShape: [number, number, number, number];
+  readonly filterShape: [number, number, number, number];
+  readonly yShape: [number, number, number, number];
+}
+
+function dataOf(s: Sizes): Data {
+  const { rows, columns } = outputSizes(s);
+  const xShape: Data['xShape'] = [s.batch, s.height, s.width, s.channels];
+  const filterShape: Data['filterShape'] = [s.filter[0], s.filter[1], s.channels, s.out];
+  const yShape: Data['yShape'] = [s.batch, rows.outputs, columns.outputs, s.out];
+  const elements = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
+  return {
+    x: uniform(elements(xShape), 1),
+    filter: uniform(elements(filterShape), 2),
+    dy: uniform(elements(yShape), 3),
+    xShape,
+    filterShape,
+    yShape,
+  };
+}
+
+function reference(s: Sizes, d: Data): { y: Float64Array; dx: Float64Array; dFilter: Float64Array } {
+  const y = new Float64Array(d.dy.length);
+  const dx = new Float64Array(d.x.length);
+  const dFilter = new Float64Array(d.filter.length);
+  eachProduct(s, false, (xi, fi, yi) => {
+    y[yi]! += d.x[xi]! * d.filter[fi]!;
+    dx[xi]! += d.dy[yi]! * d.filter[fi]!;
+    dFilter[fi]! += d.dy[yi]! * d.x[xi]!;
+  });
+  return { y, dx, dFilter };
+}
+
+function passes(s: Sizes, d: Data, gradients: boolean): Passes {
+  return tf.tidy(() => {
+    const x = tf.tensor4d(d.x, d.xShape);
+    const filter = tf.tensor4d(d.filter, d.filterShape);
+    const convolve = (a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor4D =>
+      tf.conv2d(a, b, [...s.stride], padOf(s) as 'same', 'NHWC', s.dilation);
+    const y = convolve(x, filter);
+    expect(y.shape).toEqual(d.yShape);
+    if (!gradients) return { y: y.dataSync<'float32'>(), dx: new Float32Array(), dFilter: new Float32Array() };
+    const [dx, dFilter] = tf.grads(convolve as unknown as (...xs: tf.Tensor[]) => tf.Tensor)(
+      [x, filter],
+      tf.tensor4d(d.dy, d.yShape),
+    );
+    return {
+      y: y.dataSync<'float32'>(),
+      dx: dx!.dataSync<'float32'>(),
+      dFilter: dFilter!.dataSync<'float32'>(),
+    };
+  });
+}
+
+// Inputs are uniform in (-1, 1): a sum of K products has size sqrt(K) / 3, and rounding adds eps · sqrt(K) · sqrt(K).
+const bound = (terms: number, factor: number): number =>
+  factor * EPS * Math.sqrt(terms) * Math.max(1, Math.sqrt(terms) / 3);
+
+function check(
+  s: Sizes,
+  found: Passes,
+  expected: ReturnType<typeof reference>,
+  factor: number,
+  gradients: boolean,
+): void {
+  const taps = s.filter[0] * s.filter[1];
+  const { rows, columns } = outputSizes(s);
+  expect(largestError(found.y, expected.y)).toBeLessThanOrEqual(bound(taps * s.channels, factor));
+  if (!gradients) return;
+  expect(largestError(found.dx, expected.dx)).toBeLessThanOrEqual(bound(taps * s.out, factor));
+  const pixels = Math.max(1, s.batch * rows.outputs * columns.outputs);
+  expect(largestError(found.dFilter, expected.dFilter)).toBeLessThanOrEqual(bound(pixels, factor));
+}
+
+/** Rounding of plain sums, and what Winograd's transforms may add. */
+const EXACT = 8;
+const WINOGRAD = 200;
+
+describe.each(SIMD_TIERS)('convolution, %s SIMD', (tier) => {
+  beforeAll(async () => {
+    await tf.setBackend('wasm');
+  });
+  afterAll(() => uninstall(tf));
+
+  describe.each([
+    { precise: true, factor: EXACT },
+    { precise: false, factor: WINOGRAD },
+  ])('precise: $precise', (options) => {
+    beforeAll(async () => {
+      await install(tf, { tier, precise: options.precise });
+    });
+    test.each(CASES.map((s) => [label(s), s] as const))('agrees with float64: %s', (_, s) => {
+      const d = dataOf(s);
+      check(s, passes(s, d, true), reference(s, d), options.factor, true);
+    });
+    test.each(DILATED.map((s) => [label(s), s] as const))('agrees with float64: %s', (_, s) => {
+      const d = dataOf(s);
+      check(s, passes(s, d, false), reference(s, d), options.factor, false);
+    });
+  });
+});
+
+test("agrees with tfjs's cpu backend in shapes and values", async () => {
+  const all = [...CASES.map((s) => [s, true] as const), ...DILATED.map((s) => [s, false] as const)].filter(
+    ([s]) => s.batch > 0 && s.batch < 10,
+  );
+  await tf.setBackend('cpu');
+  const expected = all.map(([s, gradients]) => passes(s, dataOf(s), gradients));
+  await tf.setBackend('wasm');
+  await install(tf, { precise: true });
+  all.forEach(([s, gradients], i) => {
+    const found = passes(s, dataOf(s), gradients);
+    const { y, dx, dFilter } = expected[i]!;
+    check(
+      s,
+      found,
+      { y: Float64Array.from(y), dx: Float64Array.from(dx), dFilter: Float64Array.from(dFilter) },
+      2 * EXACT,
+      gradients,
+    );
+  });
+  uninstall(tf);
+});
