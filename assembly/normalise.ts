@@ -3,13 +3,10 @@ import { madd } from './lib/vector';
 // Batch norm over the rows of x [rows, channels], statistics of the batch, with ReLU fused in where asked for.
 // Statistics are sums shifted by the first row (so that a large mean does not cancel) and taken per chunk of rows
 // before they are added up. All passes walk memory contiguously, row by row: with channels outermost the prefetcher
-// loses the stream (1.3-1.6x slower). Scratch is one block of COEFFICIENTS rows of `channels` floats.
+// loses the stream (1.3-1.6x slower). Scratch is four rows of `channels` floats, each a multiple of 16 bytes.
 
-/** Floats in a chunk of rows: its sums stay accurate, and it lies in the second-level cache. */
-const CHUNK: i32 = 8192;
-
-/** Rows of `channels` floats that the scratch of `normTrain` and `normTrainGradient` has, plus 64 bytes. */
-export const NORM_SCRATCH_ROWS: i32 = 6;
+/** Rows in a chunk: few enough for its sums to stay accurate. */
+const CHUNK: i32 = 256;
 
 // @ts-ignore: decorator
 @inline
@@ -112,9 +109,8 @@ export function normTrain(
   const chunkSums = squares + step;
   const chunkSquares = chunkSums + step;
   memory.fill(scratch, 0, 4 * step);
-  const chunk = max(16, CHUNK / channels);
-  for (let row = 0; row < rows; row += chunk) {
-    addMoments(x + (<usize>row) * bytes, min(chunk, rows - row), bytes, x, chunkSums, chunkSquares);
+  for (let row = 0; row < rows; row += CHUNK) {
+    addMoments(x + (<usize>row) * bytes, min(CHUNK, rows - row), bytes, x, chunkSums, chunkSquares);
     drain(sums, chunkSums, bytes);
     drain(squares, chunkSquares, bytes);
   }
@@ -161,11 +157,10 @@ export function normTrainGradient(
   memory.fill(dGamma, 0, bytes);
   memory.fill(dBeta, 0, bytes);
   const bound: f32 = relu ? 0 : -Infinity;
-  const chunk = max(16, CHUNK / 2 / channels);
-  for (let row = 0; row < rows; row += chunk) {
+  for (let row = 0; row < rows; row += CHUNK) {
     const offset = (<usize>row) * bytes;
     addGradientMoments(
-      x + offset, dy + offset, min(chunk, rows - row), bytes, scale, shift, mean, bound, chunkBeta, chunkGamma,
+      x + offset, dy + offset, min(CHUNK, rows - row), bytes, scale, shift, mean, bound, chunkBeta, chunkGamma,
     );
     drain(dBeta, chunkBeta, bytes);
     drain(dGamma, chunkGamma, bytes);
