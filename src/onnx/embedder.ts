@@ -3,7 +3,8 @@ import type * as ort from 'onnxruntime-node';
 import { NearmissError } from '../errors.js';
 import { cardOf, type ModelCard } from './card.js';
 import { INPUT_NAME, OUTPUT_NAME } from './interface.js';
-import { decodeSealedModel, fingerprint } from './seal.js';
+import { decodeModel } from './model.js';
+import { fingerprint, SEAL_KEY, verifySeal } from './seal.js';
 
 /** An exported encoder, ready to turn pictures into vectors. */
 export interface Embedder {
@@ -51,6 +52,16 @@ async function readModel(path: string): Promise<Uint8Array> {
   } catch (cause) {
     throw new NearmissError('NM_MODEL_MISSING', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** The card of a file whose checksum holds. */
+function openCard(bytes: Uint8Array, name: string): ModelCard {
+  const model = decodeModel(bytes, name);
+  const sealed = model.metadataProps.some(({ key }) => key === SEAL_KEY);
+  // A sound model of another program has neither card nor checksum: say so rather than call it damaged.
+  if (model.graph && !sealed) cardOf(model, name);
+  verifySeal(model, bytes, name);
+  return cardOf(model, name);
 }
 
 async function loadRuntime(): Promise<typeof ort> {
@@ -116,8 +127,7 @@ export async function createEmbedder(source: string | Uint8Array, options: Embed
   const batch = positiveInteger('batch', options.batch ?? 64);
   const name = options.name ?? (typeof source === 'string' ? source : 'model');
   const bytes = typeof source === 'string' ? await readModel(source) : source;
-  const model = decodeSealedModel(bytes, name);
-  const card = cardOf(model, name);
+  const card = openCard(bytes, name);
   const runtime = await loadRuntime();
   const session = await createSession(runtime, bytes, threads, name);
   try {

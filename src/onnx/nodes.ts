@@ -61,7 +61,7 @@ export function floatElements(tensor: TensorProto): Float32Array {
     throw new Error(`tensor '${tensor.name}' has data type ${tensor.dataType}, not float32 (${DataType.FLOAT})`);
   }
   // Raw bytes are not 4-byte aligned within a file: a copy is.
-  if (tensor.rawData) return new Float32Array(tensor.rawData.slice().buffer);
+  if (tensor.rawData) return new Float32Array(new Uint8Array(tensor.rawData).buffer);
   return Float32Array.from(tensor.floatData);
 }
 

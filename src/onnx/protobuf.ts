@@ -230,5 +230,7 @@ export function encode<T extends object>(type: MessageType<T>, value: T): Uint8A
  * malformed bytes are `NM_MODEL_CORRUPT`; `name` (the file) is used in messages.
  */
 export function decode<T extends object>(type: MessageType<T>, bytes: Uint8Array, name: string): T {
-  return readFields(type, new Reader(bytes, name));
+  // Slices of a Node Buffer would be Buffers, which share memory where a Uint8Array copies.
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  return readFields(type, new Reader(plain, name));
 }

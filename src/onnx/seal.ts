@@ -31,6 +31,12 @@ export function encodeSealedModel(model: ModelProto): Uint8Array<ArrayBuffer> {
 /** Reads a sealed file; `NM_MODEL_CORRUPT` where a byte is missing, added or changed. `name` is used in messages. */
 export function decodeSealedModel(bytes: Uint8Array, name = 'model'): ModelProto {
   const model = decodeModel(bytes, name);
+  verifySeal(model, bytes, name);
+  return model;
+}
+
+/** Throws `NM_MODEL_CORRUPT` unless `bytes`, which `model` was decoded from, end with the checksum of the rest. */
+export function verifySeal(model: ModelProto, bytes: Uint8Array, name: string): void {
   const seal = model.metadataProps.at(-1);
   if (seal?.key !== SEAL_KEY) {
     const found = `the checksum at its end (metadata entry '${SEAL_KEY}') is missing`;
@@ -42,5 +48,4 @@ export function decodeSealedModel(bytes: Uint8Array, name = 'model'): ModelProto
     const found = `the checksum recorded in it is ${seal.value}, its content gives ${computed}`;
     throw new NearmissError('NM_MODEL_CORRUPT', `${name}: ${found}: it was altered after it was written`);
   }
-  return model;
 }
