@@ -1,6 +1,15 @@
 export {
+  averagePool,
+  type EncoderTensors,
+  inferenceFeatures,
+  project,
+  type RecordStatistics,
+  trainingFeatures,
+} from './forward.js';
+export {
   type EncoderGraph,
   type EncoderNode,
+  elements,
   NORM_EPSILON,
   PIXEL_SCALE,
   PIXEL_ZERO,
@@ -11,3 +20,13 @@ export {
 } from './graph.js';
 export { initialWeights } from './initialise.js';
 export { ENCODER_NAMES, encoderByName, tinyMobile, tinyResnet } from './networks.js';
+export {
+  applyReadOut,
+  poolGrid,
+  type ReadOut,
+  readOutDimensions,
+  unitLength,
+  type Whitening,
+  whiten,
+} from './readout.js';
+export { type FittedWhitening, fitWhitening, type WhiteningOptions } from './whitening.js';

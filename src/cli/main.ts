@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { usageExitCode } from './command.js';
+import { exportCommand } from './export.js';
+import { trainCommand } from './train.js';
+import { version } from './version.js';
+
+const program = new Command('nearmiss')
+  .description('Train small encoders with hard negatives on a CPU, export them to ONNX, search their embeddings.')
+  .version(version)
+  .showHelpAfterError('(add --help for the commands)');
+
+for (const command of [trainCommand(), exportCommand()]) {
+  program.addCommand(command);
+}
+
+for (const each of [program, ...program.commands]) each.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = usageExitCode(error);
+}

@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { NearmissError } from '../errors.js';
+import { type AugmentRecipe, parseRecipe, RECIPES } from '../images/index.js';
+import { debiased, hcl, ntxent, type Objective, ring, type ScheduleSpec, type Setting } from '../negatives/index.js';
+import type { DataSettings, TrainSettingsInput } from '../train/index.js';
+
+export const OBJECTIVES = ['ntxent', 'debiased', 'hcl', 'ring'] as const;
+export type ObjectiveName = (typeof OBJECTIVES)[number];
+
+/** How a number of an objective changes over the run. */
+export const ANNEALINGS = ['none', 'linear', 'step', 'exponential', 'cosine'] as const;
+export type Annealing = (typeof ANNEALINGS)[number];
+
+/** Options of `nearmiss train` as commander gives them; absent where the user said nothing. */
+export interface TrainFlags {
+  readonly out: string;
+  readonly pair?: boolean;
+  readonly config?: string;
+  readonly resume?: boolean;
+  readonly imageSize?: number;
+  readonly encoder?: string;
+  readonly method?: 'simclr';
+  readonly objective?: ObjectiveName;
+  readonly temperature?: number;
+  readonly beta?: number;
+  readonly tauPlus?: number;
+  readonly ring?: readonly [number, number];
+  readonly anneal?: Annealing;
+  readonly augment?: string;
+  readonly batch?: number;
+  readonly epochs?: number;
+  readonly minutes?: number;
+  readonly steps?: number;
+  readonly learningRate?: number;
+  readonly warmup?: number;
+  readonly weightDecay?: number;
+  readonly workers?: number;
+  readonly seed?: number;
+  readonly pool?: 1 | 2;
+  readonly whiten?: number;
+  readonly evaluateEvery?: number;
+  readonly checkpointEvery?: number;
+}
+
+/** Where a run's pictures come from, by the command's arguments. */
+export function dataSettings(args: readonly string[], pair: boolean): DataSettings {
+  if (pair) {
+    const [a, b, more] = args;
+    if (a === undefined || b === undefined || more !== undefined) {
+      throw new NearmissError('NM_OPTION_INVALID', `--pair: found ${args.length} folders, allowed: DIR_A DIR_B`);
+    }
+    return { kind: 'pairs', a: resolve(a), b: resolve(b) };
+  }
+  const [path, more] = args;
+  if (path === undefined || more !== undefined) {
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      `DATA: found ${args.length} sources, allowed: one (or --pair with two)`,
+    );
+  }
+  return path === 'emoji' ? { kind: 'emoji' } : { kind: 'pictures', path: resolve(path) };
+}
+
+/** A number that starts at `from` and reaches `to` halfway through the run. */
+function annealed(kind: Annealing, from: number, to: number): Setting {
+  if (kind === 'none') return to;
+  const spec: ScheduleSpec = { schedule: kind, from, to, until: 0.5 };
+  return spec;
+}
+
+/**
+ * The objective that --objective and its numbers describe. `--anneal` moves the ring's outer limit from 1 down to its
+ * value, or β from 0 up to its value, over the first half of the run.
+ */
+export function objectiveOf(flags: TrainFlags): Objective | undefined {
+  const { objective, temperature, beta, tauPlus, ring: limits, anneal } = flags;
+  const numbers = { temperature, beta, tauPlus, ring: limits, anneal };
+  const name = objective ?? 'hcl';
+  const used: Record<ObjectiveName, readonly string[]> = {
+    ntxent: ['temperature'],
+    debiased: ['temperature', 'tauPlus'],
+    hcl: ['temperature', 'beta', 'tauPlus', 'anneal'],
+    ring: ['temperature', 'ring', 'anneal', 'beta', 'tauPlus'],
+  };
+  for (const [option, value] of Object.entries(numbers)) {
+    if (value === undefined || used[name].includes(option)) continue;
+    const flag = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new NearmissError('NM_OPTION_INVALID', `--${flag}: found with --objective ${name}, which does not use it`);
+  }
+  if (objective === undefined && Object.values(numbers).every((value) => value === undefined)) return undefined;
+  const tau = temperature === undefined ? {} : { temperature };
+  if (name === 'ntxent') return ntxent(tau);
+  if (name === 'debiased') return debiased({ ...tau, ...(tauPlus === undefined ? {} : { tauPlus }) });
+  if (name === 'hcl') return hcl({ ...tau, beta: annealed(anneal ?? 'none', 0, beta ?? 2), tauPlus: tauPlus ?? 0 });
+  const [inner, outer] = limits ?? [0.1, 0.5];
+  const rings = ring({ ...tau, inner, outer: annealed(anneal ?? 'linear', 1, outer) });
+  return beta === undefined && tauPlus === undefined
+    ? rings
+    : { ...rings, weight: { beta: beta ?? 0, tauPlus: tauPlus ?? 0 } };
+}
+
+async function recipeOf(name: string): Promise<AugmentRecipe> {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  if (recipe) return recipe;
+  if (!name.endsWith('.json')) {
+    const allowed = `${Object.keys(RECIPES).join(', ')}, or a .json file`;
+    throw new NearmissError('NM_OPTION_INVALID', `--augment: found '${name}', allowed: ${allowed}`);
+  }
+  return parseRecipe(await readJson(name));
+}
+
+/** JSON of a file; `NM_OPTION_INVALID` where there is none. */
+export async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new NearmissError('NM_OPTION_INVALID', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new NearmissError('NM_OPTION_INVALID', `${path}: found text that is not JSON`, { cause });
+  }
+}
+
+/** What the user said: the config file's settings, overridden by the command line's. */
+export async function trainInput(data: DataSettings, flags: TrainFlags): Promise<TrainSettingsInput> {
+  const config = flags.config === undefined ? {} : await readJson(flags.config);
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new NearmissError('NM_OPTION_INVALID', `${flags.config}: found no object, allowed: {"setting": value, …}`);
+  }
+  const {
+    out,
+    pair,
+    config: file,
+    resume,
+    objective,
+    temperature,
+    beta,
+    tauPlus,
+    ring,
+    anneal,
+    augment,
+    ...plain
+  } = flags;
+  const chosen = objectiveOf(flags);
+  const known = Object.fromEntries(
+    Object.entries(plain).filter(([key, value]) => key !== 'json' && value !== undefined),
+  );
+  return {
+    ...config,
+    data,
+    ...known,
+    ...(chosen ? { objective: chosen } : {}),
+    ...(augment === undefined ? {} : { augment: await recipeOf(augment) }),
+  };
+}

@@ -1,0 +1,166 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { ENCODER_NAMES } from '../encoders/index.js';
+import { NearmissError } from '../errors.js';
+import { RECIPES } from '../images/index.js';
+import {
+  IMAGE_SIZES,
+  loadTrainingData,
+  readRunSettings,
+  resolveTrainSettings,
+  type TrainingData,
+  type TrainOutcome,
+  type TrainProgress,
+  type TrainSettings,
+  train,
+} from '../train/index.js';
+import { command, decimal, oneOf, wholeNumber } from './command.js';
+import { type Console, duration } from './console.js';
+import { onlineEvaluation } from './evaluation.js';
+import { ANNEALINGS, dataSettings, OBJECTIVES, type TrainFlags, trainInput } from './settings.js';
+
+const EXAMPLES = [
+  'nearmiss train emoji --out runs/emoji --steps 300',
+  'nearmiss train photos/ --out runs/photos --image-size 48 --minutes 10',
+  'nearmiss train --pair catalogue/ shop/ --out runs/shop --objective hcl --beta 2',
+  'nearmiss train --out runs/photos --resume',
+];
+
+export function trainCommand(): Command {
+  return command<TrainFlags>('train', 'train an encoder on pictures, without labels', EXAMPLES, run)
+    .argument('[data...]', 'folder, .tar, .zip or CIFAR batches of pictures, or `emoji`; two folders with --pair')
+    .requiredOption('--out <folder>', 'folder of the run')
+    .option('--pair', 'DATA is DIR_A DIR_B: pictures of the same relative name are two views of one item')
+    .option('--config <file>', 'JSON file of the same settings; the command line overrides it')
+    .option('--resume', 'go on from the last checkpoint of the run in --out')
+    .option('--image-size <pixels>', `input size: ${IMAGE_SIZES.join(', ')} (default 32)`, Number)
+    .option('--encoder <name>', `${ENCODER_NAMES.join(', ')} (default tiny-resnet)`)
+    .option('--method <name>', 'simclr', oneOf(['simclr']))
+    .option('--objective <name>', `${OBJECTIVES.join(', ')} (default hcl)`, oneOf(OBJECTIVES))
+    .option('--temperature <tau>', 'temperature (default 0.5; ring 0.07)', decimal(0, 100, true))
+    .option('--beta <number>', 'concentration on hard negatives (default 2)', decimal(0, 100))
+    .option('--tau-plus <share>', 'probability that a negative is of the same class (default 0)', decimal(0, 1))
+    .option('--ring <inner,outer>', 'keep negatives between these ranks, as shares (default 0.1,0.5)', parseRing)
+    .option('--anneal <how>', `how β or the ring closes in: ${ANNEALINGS.join(', ')}`, oneOf(ANNEALINGS))
+    .option('--augment <recipe>', `${Object.keys(RECIPES).join(', ')}, or a .json file`)
+    .option('--batch <items>', 'items a step; each gives two views (default 128)', wholeNumber(2))
+    .option('--epochs <number>', 'passes over the data (default 40)', decimal(0, 1e9, true))
+    .option('--minutes <number>', 'train for about so long', decimal(0, 1e6, true))
+    .option('--steps <number>', 'train for so many steps', wholeNumber(1))
+    .option('--learning-rate <number>', 'peak of the cosine schedule (default 0.002)', decimal(0, 100, true))
+    .option('--warmup <steps>', 'steps of linear warm-up (default 0)', wholeNumber(0))
+    .option('--weight-decay <number>', 'L2 added to the gradient (default 1e-6)', decimal(0, 1))
+    .option('--workers <number>', 'threads (default: one a core)', wholeNumber(1, 64))
+    .option('--pool <grid>', 'read-out: the last map averaged over a 1x1 or 2x2 grid (default 2)', Number)
+    .option('--whiten <dimensions>', 'read-out: whitened to so many dimensions; 0 for none', wholeNumber(0))
+    .option('--evaluate-every <steps>', 'steps between online evaluations', wholeNumber(1))
+    .option('--checkpoint-every <steps>', 'steps between checkpoints', wholeNumber(1));
+}
+
+function parseRing(text: string): readonly [number, number] {
+  const numbers = text.split(',').map(Number);
+  const [inner, outer] = numbers;
+  if (numbers.length !== 2 || !(inner! >= 0 && inner! < 1) || !(outer! > 0 && outer! <= 1)) {
+    throw new NearmissError('NM_OPTION_INVALID', `--ring: found '${text}', allowed: inner,outer such as 0.1,0.5`);
+  }
+  return [inner!, outer!];
+}
+
+async function run(args: readonly string[], flags: TrainFlags, console: Console): Promise<Record<string, unknown>> {
+  const { settings, data } = flags.resume ? await resumed(args, flags, console) : await fresh(args, flags, console);
+  const outcome = await runTraining(settings, data, { out: flags.out, resume: flags.resume === true }, console);
+  const { checkpoint } = outcome.run;
+  if (outcome.stopped) {
+    throw new NearmissError(
+      'NM_INTERRUPTED',
+      `stopped after step ${checkpoint.step} of ${outcome.run.settings.steps}`,
+      {
+        hint: `Go on with \`nearmiss train --out ${flags.out} --resume\`.`,
+      },
+    );
+  }
+  console.print(`trained ${checkpoint.step} steps into ${flags.out}`);
+  console.print(`next: nearmiss export ${flags.out} --out model.onnx, or nearmiss report ${flags.out}`);
+  const last = outcome.run.history.findLast((line) => line.type === 'evaluation');
+  return {
+    run: resolve(flags.out),
+    steps: checkpoint.step,
+    imagesPerSecond: Math.round(outcome.imagesPerSecond),
+    augmentShare: Number(outcome.augmentShare.toFixed(4)),
+    skipped: data.skipped,
+    ...(last?.type === 'evaluation' ? { metrics: last.metrics } : {}),
+  };
+}
+
+async function fresh(
+  args: readonly string[],
+  flags: TrainFlags,
+  console: Console,
+): Promise<{ settings: TrainSettings; data: TrainingData }> {
+  const input = await trainInput(dataSettings(args, flags.pair === true), flags);
+  // Wrong settings are refused before the pictures are read: the number of items only sets the number of steps.
+  const { imageSize } = resolveTrainSettings(input, 1);
+  const data = await load(input.data, imageSize, console);
+  return { settings: resolveTrainSettings(input, data.rows.length), data };
+}
+
+async function resumed(
+  args: readonly string[],
+  flags: TrainFlags,
+  console: Console,
+): Promise<{ settings: TrainSettings; data: TrainingData }> {
+  const others = Object.entries(flags).filter(
+    ([name, value]) => !['out', 'resume', 'json'].includes(name) && value !== undefined,
+  );
+  if (args.length > 0 || others.length > 0) {
+    const found = [...args, ...others.map(([name]) => `--${name}`)].join(' ');
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      `--resume: found ${found}, allowed: --out alone; data and settings are the run's`,
+    );
+  }
+  const settings = await readRunSettings(flags.out);
+  return { settings, data: await load(settings.data, settings.imageSize, console) };
+}
+
+/** Reads the pictures with progress, and names what was skipped. */
+export async function load(data: TrainSettings['data'], imageSize: number, console: Console): Promise<TrainingData> {
+  const loaded = await loadTrainingData(data, imageSize, {
+    signal: console.signal,
+    onProgress: (done, total) => console.progress(`reading pictures: ${done}${total ? ` of ${total}` : ''}`),
+  });
+  for (const { name, reason } of loaded.skipped) console.log(`skipped ${name}: ${reason}`);
+  const what = loaded.paired ? 'pairs' : 'pictures';
+  console.log(`read ${loaded.rows.length} ${what} for training, ${loaded.skipped.length} files skipped`);
+  return loaded;
+}
+
+/** Trains with live progress; shared with the demo. */
+export async function runTraining(
+  settings: TrainSettings,
+  data: TrainingData,
+  options: { readonly out: string; readonly resume: boolean },
+  console: Console,
+): Promise<TrainOutcome> {
+  const evaluate = onlineEvaluation(data);
+  return train(settings, data, {
+    ...options,
+    signal: console.signal,
+    onProgress: (event) => showProgress(event, console),
+    ...(evaluate ? { evaluate } : {}),
+  });
+}
+
+function showProgress(event: TrainProgress, console: Console): void {
+  if (event.type === 'step') {
+    const { epoch, step, steps, imagesPerSecond, loss, secondsLeft } = event;
+    console.progress(
+      `epoch ${epoch}  step ${step + 1}/${steps}  ${imagesPerSecond.toFixed(0)} images/s  loss ${loss.toFixed(3)}  ${duration(secondsLeft)} left`,
+    );
+  } else if (event.type === 'evaluation') {
+    const figures = Object.entries(event.metrics).map(([name, value]) => `${name} ${(100 * value).toFixed(1)}`);
+    console.log(`step ${event.step}: ${figures.join(', ')}`);
+  } else if (event.type === 'phase') {
+    console.log(`${event.name}: ${event.detail}`);
+  }
+}

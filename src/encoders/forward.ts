@@ -1,0 +1,107 @@
+import type * as tfCore from '@tensorflow/tfjs-core';
+import { batchNormTrain } from '../tfjs/index.js';
+import { type EncoderGraph, type EncoderNode, NORM_EPSILON } from './graph.js';
+
+type Tf = typeof tfCore;
+
+/** An encoder's tensors by name, as in `weightSpecs`. */
+export type EncoderTensors = Readonly<Record<string, tfCore.Tensor>>;
+
+/** What a batch norm saw in training: channel means and biased variances, float32 [channels] each. */
+export type RecordStatistics = (norm: string, mean: tfCore.Tensor1D, variance: tfCore.Tensor1D) => void;
+
+function tensor(tensors: EncoderTensors, name: string): tfCore.Tensor {
+  const found = tensors[name];
+  if (!found) throw new Error(`encoder tensor '${name}' is missing`);
+  return found;
+}
+
+function convolve(
+  tf: Tf,
+  node: Extract<EncoderNode, { op: 'conv' }>,
+  x: tfCore.Tensor4D,
+  tensors: EncoderTensors,
+): tfCore.Tensor4D {
+  const kernel = tensor(tensors, `${node.name}.kernel`) as tfCore.Tensor4D;
+  const pad = (node.kernel - 1) / 2;
+  if (!node.depthwise) return tf.conv2d(x, kernel, node.stride, pad);
+  return tf.depthwiseConv2d(x, kernel, node.stride, pad);
+}
+
+function run(
+  tf: Tf,
+  graph: EncoderGraph,
+  pictures: tfCore.Tensor4D,
+  tensors: EncoderTensors,
+  norm: (node: Extract<EncoderNode, { op: 'norm' }>, x: tfCore.Tensor4D) => tfCore.Tensor4D,
+): tfCore.Tensor4D {
+  const outputs = new Map<string, tfCore.Tensor4D>([['image', pictures]]);
+  const output = (name: string): tfCore.Tensor4D => {
+    const found = outputs.get(name);
+    if (!found) throw new Error(`encoder '${graph.name}' reads '${name}' before it is there`);
+    return found;
+  };
+  let last = pictures;
+  for (const node of graph.nodes) {
+    if (node.op === 'conv') last = convolve(tf, node, output(node.input), tensors);
+    else if (node.op === 'norm') last = norm(node, output(node.input));
+    else {
+      const sum = tf.add(output(node.inputs[0]), output(node.inputs[1])) as tfCore.Tensor4D;
+      last = node.relu ? tf.relu(sum) : sum;
+    }
+    outputs.set(node.name, last);
+  }
+  return last;
+}
+
+/**
+ * The feature map [pictures, height, width, channels] of normalised pictures [pictures, size, size, 3], with batch
+ * norms on the statistics of this batch, which `record` receives. Differentiable in all trainable tensors.
+ */
+export function trainingFeatures(
+  tf: Tf,
+  graph: EncoderGraph,
+  tensors: EncoderTensors,
+  pictures: tfCore.Tensor4D,
+  record: RecordStatistics,
+): tfCore.Tensor4D {
+  return run(tf, graph, pictures, tensors, (node, x) => {
+    const gamma = tensor(tensors, `${node.name}.gamma`) as tfCore.Tensor1D;
+    const beta = tensor(tensors, `${node.name}.beta`) as tfCore.Tensor1D;
+    const normed = batchNormTrain(tf, x, gamma, beta, { epsilon: NORM_EPSILON, relu: node.relu });
+    record(node.name, normed.mean, normed.variance);
+    return normed.y as tfCore.Tensor4D;
+  });
+}
+
+/** The feature map with batch norms on their running statistics: what the exported encoder computes. */
+export function inferenceFeatures(
+  tf: Tf,
+  graph: EncoderGraph,
+  tensors: EncoderTensors,
+  pictures: tfCore.Tensor4D,
+): tfCore.Tensor4D {
+  return run(tf, graph, pictures, tensors, (node, x) => {
+    const part = (name: string): tfCore.Tensor => tensor(tensors, `${node.name}.${name}`);
+    const scale = tf.mul(part('gamma'), tf.rsqrt(tf.add(part('variance'), NORM_EPSILON)));
+    const shift = tf.sub(part('beta'), tf.mul(part('mean'), scale));
+    const y = tf.add(tf.mul(x, scale), shift) as tfCore.Tensor4D;
+    return node.relu ? tf.relu(y) : y;
+  });
+}
+
+/** h [pictures, channels]: the feature map averaged over its places. */
+export function averagePool(tf: Tf, map: tfCore.Tensor4D): tfCore.Tensor2D {
+  return tf.mean(map, [1, 2]) as tfCore.Tensor2D;
+}
+
+/** z [pictures, head output], unit length: the projection head that the loss is taken on (SimCLR, section 2.1). */
+export function project(tf: Tf, tensors: EncoderTensors, h: tfCore.Tensor2D): tfCore.Tensor2D {
+  const dense = (x: tfCore.Tensor2D, layer: string): tfCore.Tensor2D => {
+    const kernel = tensor(tensors, `${layer}.kernel`) as tfCore.Tensor2D;
+    return tf.add(tf.matMul(x, kernel), tensor(tensors, `${layer}.bias`)) as tfCore.Tensor2D;
+  };
+  const raw = dense(tf.relu(dense(h, 'head.0')), 'head.1');
+  const length = tf.sqrt(tf.add(tf.sum(tf.square(raw), 1, true), 1e-12));
+  return tf.div(raw, length) as tfCore.Tensor2D;
+}

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { type EncoderGraph, elements, type ReadOut, type Weights, weightSpecs } from '../encoders/index.js';
+import { NearmissError } from '../errors.js';
+import { writeFileAtomic } from '../files.js';
+import type { ReplicaState } from './replica.js';
+import { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';
+
+/** A run at a step: enough to go on to the bit, or to export from. */
+export interface Checkpoint {
+  /** Steps taken. */
+  readonly step: number;
+  readonly state: ReplicaState;
+  /** Present once training has ended. */
+  readonly readOut?: ReadOut;
+}
+
+const FORMAT = '1';
+
+/** Writes a checkpoint as safetensors (`encoder.*`, `adam.m`, `adam.v`, `readout.*`), whole or not at all. */
+export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpoint: Checkpoint): Promise<void> {
+  const { state, readOut } = checkpoint;
+  const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
+  for (const [name, weight] of Object.entries(state.weights)) tensors[`encoder.${name}`] = weight;
+  tensors['adam.m'] = { shape: [state.m.length], data: state.m };
+  tensors['adam.v'] = { shape: [state.v.length], data: state.v };
+  const whitening = readOut?.whitening;
+  if (whitening) {
+    const { mean, matrix, dimensions } = whitening;
+    tensors['readout.mean'] = { shape: [mean.length], data: mean };
+    tensors['readout.matrix'] = { shape: [mean.length, dimensions], data: matrix };
+  }
+  const metadata: Record<string, string> = {
+    format: 'nearmiss-checkpoint',
+    version: FORMAT,
+    encoder: graph.name,
+    step: String(checkpoint.step),
+    ...(readOut ? { pool: String(readOut.pool) } : {}),
+  };
+  await writeFileAtomic(path, encodeSafetensors({ tensors, metadata }));
+}
+
+/** Reads a checkpoint of `graph`; anything but that is `NM_CHECKPOINT_CORRUPT`. */
+export async function readCheckpoint(path: string, graph: EncoderGraph): Promise<Checkpoint> {
+  const file = decodeSafetensors(await readFile(path), path);
+  const { metadata } = file;
+  const step = Number(metadata['step']);
+  if (metadata['format'] !== 'nearmiss-checkpoint' || metadata['version'] !== FORMAT || !Number.isSafeInteger(step)) {
+    const found = `format '${metadata['format'] ?? 'none'}' version '${metadata['version'] ?? 'none'}'`;
+    throw new NearmissError('NM_CHECKPOINT_CORRUPT', `${path}: found ${found}, allowed: nearmiss-checkpoint ${FORMAT}`);
+  }
+  if (metadata['encoder'] !== graph.name) {
+    const found = `an encoder '${metadata['encoder']}', expected '${graph.name}'`;
+    throw new NearmissError('NM_CHECKPOINT_CORRUPT', `${path}: found ${found}`);
+  }
+  const weights: Record<string, Weights[string]> = {};
+  let parameters = 0;
+  for (const spec of weightSpecs(graph)) {
+    weights[spec.name] = take(file, path, `encoder.${spec.name}`, spec.shape);
+    if (spec.trainable) parameters += elements(spec.shape);
+  }
+  const m = take(file, path, 'adam.m', [parameters]).data;
+  const v = take(file, path, 'adam.v', [parameters]).data;
+  const readOut = readOutOf(file, graph, path);
+  return { step, state: { weights, m, v }, ...(readOut ? { readOut } : {}) };
+}
+
+function readOutOf(file: TensorFile, graph: EncoderGraph, path: string): ReadOut | undefined {
+  const pool = file.metadata['pool'];
+  if (pool === undefined) return undefined;
+  if (pool !== '1' && pool !== '2') {
+    throw new NearmissError('NM_CHECKPOINT_CORRUPT', `${path}: found pool '${pool}', allowed: 1, 2`);
+  }
+  const grid = pool === '1' ? 1 : 2;
+  const width = grid * grid * graph.featureChannels;
+  const matrix = file.tensors['readout.matrix'];
+  if (!matrix) return { pool: grid };
+  const dimensions = matrix.shape[1] ?? 0;
+  return {
+    pool: grid,
+    whitening: {
+      mean: take(file, path, 'readout.mean', [width]).data,
+      matrix: take(file, path, 'readout.matrix', [width, dimensions]).data,
+      dimensions,
+    },
+  };
+}
+
+function take(file: TensorFile, path: string, name: string, shape: readonly number[]): Weights[string] {
+  const tensor = file.tensors[name];
+  if (!tensor || tensor.shape.join() !== shape.join()) {
+    const found = tensor ? `shape [${tensor.shape}]` : 'none';
+    throw new NearmissError('NM_CHECKPOINT_CORRUPT', `${path}: tensor '${name}': found ${found}, expected [${shape}]`);
+  }
+  return tensor;
+}

@@ -1,0 +1,16 @@
+export { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+export { checkEnough, gatherPictures, type LoadOptions, loadTrainingData, type TrainingData } from './data.js';
+export { trainerFeatures } from './features.js';
+export { appendHistory, type HistoryLine, readHistory } from './history.js';
+export { type Run, readRun, readRunSettings, runFiles, type TrainedEncoder, trainedEncoder } from './run.js';
+export { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';
+export {
+  type DataSettings,
+  defaultWorkers,
+  IMAGE_SIZES,
+  parseTrainSettings,
+  resolveTrainSettings,
+  type TrainSettings,
+  type TrainSettingsInput,
+} from './settings.js';
+export { type FeatureFunction, type TrainOptions, type TrainOutcome, type TrainProgress, train } from './train.js';

@@ -1,0 +1,319 @@
+import type * as tfCore from '@tensorflow/tfjs-core';
+import {
+  type EncoderGraph,
+  elements,
+  inferenceFeatures,
+  trainingFeatures,
+  type Weights,
+  weightSpecs,
+} from '../encoders/index.js';
+import { type AugmentRecipe, augment, normalise } from '../images/index.js';
+import { floats, type TrainingKernels } from '../kernels/index.js';
+import { simclrStep } from '../methods/index.js';
+import type { Objective } from '../negatives/index.js';
+import { addressOf, emptyTensor } from '../tfjs/index.js';
+import { AdamState } from './adam.js';
+import { BatchOrder } from './batches.js';
+import { Exchange, type ExchangeBuffers } from './exchange.js';
+import { learningRateAt } from './learning-rate.js';
+
+/** Pictures that training reads, shared by all replicas: uint8 [count, size, size, 3]. */
+export interface SharedPictures {
+  readonly size: number;
+  readonly data: Uint8Array;
+}
+
+/** Everything a replica needs to take steps; plain data, so that it can be sent to a worker. */
+export interface ReplicaOptions {
+  readonly graph: EncoderGraph;
+  readonly weights: Weights;
+  readonly exchange: ExchangeBuffers;
+  readonly replica: number;
+  /** The first and second source; one source alone stands for both. */
+  readonly sources: readonly [SharedPictures, SharedPictures];
+  /** Rows of the sources that are trained on. */
+  readonly rows: Int32Array;
+  readonly recipe: AugmentRecipe;
+  readonly objective: Objective;
+  readonly seed: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly warmup: number;
+  readonly weightDecay: number;
+}
+
+/** Figures of one step, the same on all replicas. */
+export interface StepFigures {
+  readonly step: number;
+  readonly loss: number;
+  readonly positiveSimilarity: number;
+  readonly learningRate: number;
+  /** Wall time of the step and of the augmentation in it, ms. */
+  readonly milliseconds: number;
+  readonly augmentMilliseconds: number;
+}
+
+/** Weights and optimiser state, copied out of the replica. */
+export interface ReplicaState {
+  readonly weights: Weights;
+  /** Adam's moments, float32 [trainable parameters] in the order of `weightSpecs`. */
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** Share of the old running statistics that a step keeps, as PyTorch's momentum 0.1. */
+const KEEP = 0.9;
+const PURPOSE_AUGMENT = 0xa6;
+
+/**
+ * One replica of a data-parallel run: an encoder on its own tfjs backend, stepping in lockstep with the others. All
+ * replicas hold equal weights, to the bit, after every step.
+ */
+export class Replica {
+  private readonly tf: typeof tfCore;
+  private readonly kernels: TrainingKernels;
+  private readonly options: ReplicaOptions;
+  private readonly exchange: Exchange;
+  private readonly variables: Readonly<Record<string, tfCore.Variable>>;
+  private readonly trainable: readonly tfCore.Variable[];
+  private readonly offsets: ReadonlyMap<string, number>;
+  private readonly parameterCount: number;
+  private readonly adam: AdamState;
+  private readonly order: BatchOrder;
+
+  constructor(tf: typeof tfCore, kernels: TrainingKernels, options: ReplicaOptions) {
+    this.tf = tf;
+    this.kernels = kernels;
+    this.options = options;
+    this.exchange = new Exchange(options.exchange, options.replica);
+    const variables: Record<string, tfCore.Variable> = {};
+    const offsets = new Map<string, number>();
+    let offset = 0;
+    const specs = weightSpecs(options.graph);
+    for (const spec of [...specs.filter((s) => s.trainable), ...specs.filter((s) => !s.trainable)]) {
+      const weight = options.weights[spec.name];
+      if (!weight) throw new Error(`weight '${spec.name}' is missing`);
+      variables[spec.name] = tf.tidy(() =>
+        tf.variable(tf.tensor(weight.data.slice(), [...spec.shape], 'float32'), spec.trainable),
+      );
+      offsets.set(spec.name, offset);
+      offset += elements(spec.shape);
+    }
+    this.variables = variables;
+    this.offsets = offsets;
+    this.trainable = specs.filter((s) => s.trainable).map((s) => variables[s.name]!);
+    this.parameterCount = specs.reduce((sum, s) => sum + (s.trainable ? elements(s.shape) : 0), 0);
+    this.adam = new AdamState(kernels, this.parameterCount);
+    this.order = new BatchOrder({ seed: options.seed, items: options.rows.length, batch: options.batch });
+  }
+
+  /** Number of values that replicas exchange each step: trained parameters, then running statistics. */
+  static exchangedValues(graph: EncoderGraph): number {
+    return weightSpecs(graph).reduce((sum, spec) => sum + elements(spec.shape), 0);
+  }
+
+  /**
+   * Takes steps `from` … `to - 1` of a run of `steps`, or fewer when a stop is asked for; returns the step that would
+   * come next.
+   */
+  run(from: number, to: number, steps: number, onStep: (figures: StepFigures) => void): number {
+    for (let step = from; step < to; step++) {
+      onStep(this.step(step, steps));
+      if (this.exchange.agreeToStop()) return step + 1;
+    }
+    return to;
+  }
+
+  private step(step: number, steps: number): StepFigures {
+    const started = performance.now();
+    const { tf, options } = this;
+    const items = this.order.at(step);
+    const views = this.augmented(step, items);
+    const augmentMilliseconds = performance.now() - started;
+    const result = simclrStep({
+      tf,
+      kernels: this.kernels,
+      graph: options.graph,
+      tensors: this.variables,
+      trainable: this.trainable,
+      gather: this.exchange,
+      objective: options.objective,
+      step,
+      steps,
+      views,
+      instanceIds: items,
+    });
+    views.dispose();
+    this.publish(result.gradients, result.statistics);
+    const means = this.exchange.reduceValues(this.parameterCount);
+    const learningRate = learningRateAt(step, {
+      peak: options.learningRate,
+      warmup: options.warmup,
+      steps,
+    });
+    this.update(step, means, learningRate);
+    return {
+      step,
+      loss: result.loss,
+      positiveSimilarity: result.positiveSimilarity,
+      learningRate,
+      milliseconds: performance.now() - started,
+      augmentMilliseconds,
+    };
+  }
+
+  /** This replica's share of the batch: first views of its items, then second views, augmented and normalised. */
+  private augmented(step: number, items: Int32Array): tfCore.Tensor4D {
+    const { options, kernels } = this;
+    const share = items.length / this.exchange.replicas;
+    const first = this.exchange.replica * share;
+    const size = options.sources[0].size;
+    const views = emptyTensor(this.tf, [2 * share, size, size, 3]) as tfCore.Tensor4D;
+    const places = Int32Array.from({ length: share }, (_, i) => first + i);
+    const rows = places.map((place) => options.rows[items[place]!]!);
+    for (const view of [0, 1] as const) {
+      augment(kernels, {
+        source: options.sources[view].data,
+        size,
+        rows,
+        items: places,
+        output: addressOf(this.tf, views) + 4 * view * share * size * size * 3,
+        recipe: options.recipe,
+        seed: options.seed,
+        purpose: PURPOSE_AUGMENT,
+        step,
+        view,
+      });
+    }
+    return views;
+  }
+
+  /** Puts gradients and batch statistics where the other replicas see them, and frees the tensors. */
+  private publish(
+    gradients: tfCore.NamedTensorMap,
+    statistics: readonly { norm: string; mean: tfCore.Tensor1D; variance: tfCore.Tensor1D }[],
+  ): void {
+    const own = this.exchange.ownValues();
+    for (const [name, variable] of Object.entries(this.variables)) {
+      const gradient = gradients[variable.name];
+      if (!gradient) continue;
+      own.set(gradient.dataSync<'float32'>(), this.offsets.get(name)!);
+      gradient.dispose();
+    }
+    for (const { norm, mean, variance } of statistics) {
+      const means = mean.dataSync<'float32'>();
+      own.set(means, this.offsets.get(`${norm}.mean`)!);
+      // Second moments can be averaged over replicas, variances cannot.
+      const seconds = variance.dataSync<'float32'>().map((value, c) => value + means[c]! * means[c]!);
+      own.set(seconds, this.offsets.get(`${norm}.variance`)!);
+      mean.dispose();
+      variance.dispose();
+    }
+  }
+
+  private update(step: number, values: Float32Array, learningRate: number): void {
+    const { heap } = this.kernels;
+    this.adam.setGradients(values.subarray(0, this.parameterCount));
+    for (const [name, variable] of Object.entries(this.variables)) {
+      const offset = this.offsets.get(name)!;
+      if (offset >= this.parameterCount) continue;
+      this.adam.update(addressOf(this.tf, variable), offset, variable.size, {
+        step,
+        learningRate,
+        weightDecay: this.options.weightDecay,
+      });
+    }
+    this.forEachNorm((mean, variance, meanOffset, varianceOffset) => {
+      const runningMean = floats(heap, addressOf(this.tf, mean), mean.size);
+      const runningVariance = floats(heap, addressOf(this.tf, variance), mean.size);
+      for (let c = 0; c < mean.size; c++) {
+        const m = values[meanOffset + c]!;
+        const v = Math.max(0, values[varianceOffset + c]! - m * m);
+        runningMean[c] = KEEP * runningMean[c]! + (1 - KEEP) * m;
+        runningVariance[c] = KEEP * runningVariance[c]! + (1 - KEEP) * v;
+      }
+    });
+  }
+
+  private forEachNorm(
+    visit: (mean: tfCore.Variable, variance: tfCore.Variable, meanOffset: number, varianceOffset: number) => void,
+  ): void {
+    for (const node of this.options.graph.nodes) {
+      if (node.op !== 'norm') continue;
+      const [mean, variance] = [`${node.name}.mean`, `${node.name}.variance`];
+      visit(this.variables[mean]!, this.variables[variance]!, this.offsets.get(mean)!, this.offsets.get(variance)!);
+    }
+  }
+
+  /**
+   * Sets the running statistics to those of `pictures` (uint8 [count, size, size, 3], one batch), without training: an
+   * untrained encoder is compared with its norms fitted to the data.
+   */
+  calibrate(pictures: Uint8Array, size: number): void {
+    const { tf } = this;
+    const statistics: { norm: string; mean: Float32Array; variance: Float32Array }[] = [];
+    tf.tidy(() => {
+      const x = this.normalised(pictures, size);
+      trainingFeatures(tf, this.options.graph, this.variables, x, (norm, mean, variance) => {
+        statistics.push({
+          norm,
+          mean: mean.dataSync<'float32'>().slice(),
+          variance: variance.dataSync<'float32'>().slice(),
+        });
+      });
+    });
+    for (const { norm, mean, variance } of statistics) {
+      const set = (name: string, data: Float32Array): void =>
+        floats(this.kernels.heap, addressOf(tf, this.variables[name]!), data.length).set(data);
+      set(`${norm}.mean`, mean);
+      set(`${norm}.variance`, variance);
+    }
+  }
+
+  private normalised(pictures: Uint8Array, size: number): tfCore.Tensor4D {
+    const count = pictures.length / (size * size * 3);
+    const x = emptyTensor(this.tf, [count, size, size, 3]) as tfCore.Tensor4D;
+    normalise(this.kernels, { source: pictures, output: addressOf(this.tf, x) });
+    return x;
+  }
+
+  /** Feature maps float32 [count, height, width, channels] of pictures, norms on running statistics. */
+  featureMaps(pictures: Uint8Array, size: number): { data: Float32Array; shape: [number, number, number, number] } {
+    const { tf } = this;
+    return tf.tidy(() => {
+      const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
+      return { data: map.dataSync<'float32'>().slice(), shape: map.shape };
+    });
+  }
+
+  state(): ReplicaState {
+    const weights: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
+    for (const spec of weightSpecs(this.options.graph)) {
+      const variable = this.variables[spec.name]!;
+      weights[spec.name] = { shape: spec.shape, data: variable.dataSync<'float32'>().slice() };
+    }
+    return { weights, ...this.adam.state() };
+  }
+
+  /** Takes over weights and optimiser state, as when a run is resumed. */
+  restore(state: ReplicaState): void {
+    for (const spec of weightSpecs(this.options.graph)) {
+      const weight = state.weights[spec.name];
+      if (!weight) throw new Error(`weight '${spec.name}' is missing`);
+      const variable = this.variables[spec.name]!;
+      floats(this.kernels.heap, addressOf(this.tf, variable), variable.size).set(weight.data);
+    }
+    this.adam.restore(state);
+  }
+
+  /** Live tensors and bytes, to show that nothing leaks. */
+  memory(): { tensors: number; tensorBytes: number; heapBytes: number } {
+    const { numTensors, numBytes } = this.tf.memory();
+    return { tensors: numTensors, tensorBytes: numBytes, heapBytes: this.kernels.heap.memory.buffer.byteLength };
+  }
+
+  dispose(): void {
+    this.adam.dispose();
+    for (const variable of Object.values(this.variables)) variable.dispose();
+  }
+}

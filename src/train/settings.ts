@@ -1,0 +1,174 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { ENCODER_NAMES } from '../encoders/index.js';
+import { NearmissError } from '../errors.js';
+import { type AugmentRecipe, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
+import { hcl, type Objective, parseObjective } from '../negatives/index.js';
+
+/** Where the pictures come from. */
+export type DataSettings =
+  | { readonly kind: 'pictures'; readonly path: string }
+  | { readonly kind: 'pairs'; readonly a: string; readonly b: string }
+  | { readonly kind: 'emoji' };
+
+/** All settings of a run, resolved; written to the run's settings.json. */
+export interface TrainSettings {
+  readonly data: DataSettings;
+  readonly encoder: string;
+  /** Width and height of the encoder's input, pixels. */
+  readonly imageSize: number;
+  readonly method: 'simclr';
+  readonly objective: Objective;
+  readonly augment: AugmentRecipe;
+  /** Items a step; a step embeds twice as many views. */
+  readonly batch: number;
+  /** Steps of the run; 0 until a time budget has been turned into steps. */
+  readonly steps: number;
+  /** Time budget that set `steps`, minutes; 0 for none. */
+  readonly minutes: number;
+  /** Peak of the cosine schedule. */
+  readonly learningRate: number;
+  /** Steps of linear warm-up. */
+  readonly warmup: number;
+  readonly weightDecay: number;
+  /** Worker threads. They change the batch norms' statistics, so they are part of what is reproduced. */
+  readonly workers: number;
+  readonly seed: number;
+  /** Read-out: the last map averaged over a pool x pool grid. */
+  readonly pool: 1 | 2;
+  /** Dimensions kept by the read-out's whitening; 0 for none. */
+  readonly whiten: number;
+  readonly evaluateEvery: number;
+  readonly checkpointEvery: number;
+}
+
+export const IMAGE_SIZES: readonly number[] = [32, 48, 64, 96];
+
+const positive = z.number().positive().finite();
+const whole = z.int().positive();
+const dataSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('pictures'), path: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('pairs'), a: z.string().min(1), b: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('emoji') }),
+]);
+
+const schema = z.strictObject({
+  data: dataSchema,
+  encoder: z.enum(ENCODER_NAMES as [string, ...string[]]),
+  imageSize: z.union([z.literal(32), z.literal(48), z.literal(64), z.literal(96)]),
+  method: z.literal('simclr'),
+  objective: z.unknown(),
+  augment: z.unknown(),
+  batch: z.int().min(2).max(65536),
+  steps: z.int().min(0),
+  minutes: z.number().min(0).finite(),
+  learningRate: positive,
+  warmup: z.int().min(0),
+  weightDecay: z.number().min(0).finite(),
+  workers: z.int().min(1).max(64),
+  seed: z.int().min(0).max(4294967295),
+  pool: z.union([z.literal(1), z.literal(2)]),
+  whiten: z.int().min(0),
+  evaluateEvery: whole,
+  checkpointEvery: whole,
+});
+
+/** What a message says about a value that zod refused: the setting, what was found, what is allowed. */
+function refusal(issue: z.core.$ZodIssue, value: unknown, where: string): NearmissError {
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = Object.keys(schema.shape).join(', ');
+    return new NearmissError('NM_OPTION_UNKNOWN', `${where}: found '${issue.keys.join("', '")}', allowed: ${allowed}`);
+  }
+  const found = issue.path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
+    value,
+  );
+  const path = issue.path.join('.') || 'settings';
+  return new NearmissError(
+    'NM_OPTION_INVALID',
+    `${where}: ${path}: found ${JSON.stringify(found) ?? 'nothing'}; ${issue.message}`,
+  );
+}
+
+/**
+ * Checks complete settings, as read from settings.json. `where` names the source in messages.
+ * Errors: `NM_OPTION_UNKNOWN`, `NM_OPTION_INVALID`.
+ */
+export function parseTrainSettings(value: unknown, where: string): TrainSettings {
+  const result = schema.safeParse(value);
+  if (!result.success) throw refusal(result.error.issues[0]!, value, where);
+  const settings = result.data;
+  if (settings.batch % settings.workers !== 0) {
+    const divisors = Array.from({ length: 16 }, (_, i) => i + 1).filter((n) => settings.batch % n === 0);
+    const found = `${settings.workers} workers for a batch of ${settings.batch}`;
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      `${where}: workers: found ${found}, allowed: a divisor of the batch (${divisors.join(', ')})`,
+    );
+  }
+  if (settings.steps === 0 && settings.minutes === 0) {
+    throw new NearmissError('NM_OPTION_INVALID', `${where}: found neither steps nor minutes, allowed: one of them`);
+  }
+  return { ...settings, objective: parseObjective(settings.objective), augment: parseRecipe(settings.augment) };
+}
+
+/** What a caller may leave out. */
+export type TrainSettingsInput = Partial<Omit<TrainSettings, 'data'>> & {
+  readonly data: DataSettings;
+  /** Passes over the training items; turned into steps. */
+  readonly epochs?: number;
+};
+
+/** The largest number of worker threads, at most one a core, that divides the batch. */
+export function defaultWorkers(batch: number): number {
+  for (let workers = Math.min(16, availableParallelism()); workers > 1; workers--) {
+    if (batch % workers === 0) return workers;
+  }
+  return 1;
+}
+
+/**
+ * Complete settings from some: `items` is the number of training items (an epoch). Defaults: HCL at τ 0.5, β 2, τ⁺ 0;
+ * batch 128; Adam at 2e-3 with cosine decay; gentle augmentation for pairs and SimCLR's for single pictures.
+ */
+export function resolveTrainSettings(input: TrainSettingsInput, items: number, where = 'settings'): TrainSettings {
+  const { epochs, ...given } = input;
+  const batch = given.batch ?? 128;
+  const paired = input.data.kind !== 'pictures';
+  const perEpoch = Math.max(1, Math.round(items / batch));
+  const minutes = given.minutes ?? 0;
+  const steps =
+    given.steps ?? (minutes > 0 ? 0 : Math.max(1, Math.round(((epochs ?? DEFAULT_EPOCHS) * items) / batch)));
+  const pool = given.pool ?? 2;
+  return parseTrainSettings(
+    {
+      encoder: 'tiny-resnet',
+      imageSize: 32,
+      method: 'simclr',
+      objective: hcl({ temperature: 0.5, beta: 2, tauPlus: 0 }),
+      augment: paired ? PAIRED_RECIPE : SIMCLR_RECIPE,
+      learningRate: 2e-3,
+      warmup: 0,
+      weightDecay: 1e-6,
+      workers: defaultWorkers(batch),
+      seed: 0,
+      whiten: pool === 2 ? 256 : 128,
+      evaluateEvery: 5 * perEpoch,
+      checkpointEvery: Math.min(100, 5 * perEpoch),
+      ...given,
+      pool,
+      batch,
+      minutes,
+      steps,
+    },
+    where,
+  );
+}
+
+const DEFAULT_EPOCHS = 40;
+
+/** True when two settings describe the same run; a time budget counts by its minutes, not the steps it came to. */
+export function sameSettings(a: TrainSettings, b: TrainSettings): boolean {
+  const comparable = (s: TrainSettings): unknown => ({ ...s, steps: s.minutes > 0 ? 0 : s.steps });
+  return JSON.stringify(comparable(a)) === JSON.stringify(comparable(b));
+}

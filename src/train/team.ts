@@ -1,0 +1,184 @@
+import { Worker } from 'node:worker_threads';
+import { NearmissError } from '../errors.js';
+import type { SimdTier } from '../kernels/index.js';
+import { breakExchange, clearStop, type ExchangeBuffers, requestStop } from './exchange.js';
+import type { ReplicaOptions, ReplicaState, StepFigures } from './replica.js';
+import type { WorkerAnswers, WorkerData, WorkerMessage, WorkerRequest } from './worker.js';
+
+/** Pictures embedded by one request; bounds a worker's memory. */
+const FEATURE_CHUNK = 128;
+
+/** One worker thread and the requests it has not answered yet. */
+class Member {
+  readonly ready: Promise<SimdTier>;
+  private readonly worker: Worker;
+  private readonly waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
+  private ended = false;
+
+  constructor(data: WorkerData, onStep: (figures: StepFigures) => void, onFailure: () => void) {
+    // The worker is always the built file: sources cannot be loaded into a thread.
+    this.worker = new Worker(new URL('../../dist/train/worker.js', import.meta.url), { workerData: data });
+    this.ready = new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        this.ended = true;
+        reject(error);
+        for (const { reject } of this.waiting.splice(0)) reject(error);
+        onFailure();
+      };
+      this.worker.on('message', (message: WorkerMessage) => {
+        if (message.type === 'ready') resolve(message.tier);
+        else if (message.type === 'step') onStep(message.figures);
+        else if (message.type === 'answer') this.waiting.shift()?.resolve(message.value as never);
+        else {
+          const error = new NearmissError('NM_WORKER_FAILED', `training worker: ${message.message}`, {
+            cause: message.stack,
+          });
+          this.waiting.shift()?.reject(error);
+          if (!message.broken) onFailure();
+        }
+      });
+      this.worker.on('error', (cause) => {
+        fail(new NearmissError('NM_WORKER_FAILED', `training worker: ${cause.message}`, { cause }));
+      });
+      this.worker.on('exit', (code) => {
+        if (!this.ended) fail(new NearmissError('NM_WORKER_FAILED', `training worker ended with code ${code}`));
+      });
+    });
+    this.ready.catch(() => undefined);
+  }
+
+  request<R extends WorkerRequest>(request: R): Promise<WorkerAnswers[R['type']]> {
+    if (this.ended) return Promise.reject(new NearmissError('NM_WORKER_FAILED', 'a training worker has ended'));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.worker.postMessage(request);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.ended = true;
+    await this.worker.terminate();
+  }
+}
+
+/** The worker threads of a run, driven as one. */
+export class Team {
+  private readonly members: readonly Member[];
+  private readonly exchange: ExchangeBuffers;
+  private onStep: (figures: StepFigures) => void = () => undefined;
+
+  private constructor(options: ReplicaOptions, tier: SimdTier | undefined) {
+    this.exchange = options.exchange;
+    this.members = Array.from({ length: options.exchange.replicas }, (_, replica) => {
+      const data: WorkerData = { replica: { ...options, replica }, ...(tier ? { tier } : {}) };
+      return new Member(
+        data,
+        (figures) => this.onStep(figures),
+        () => breakExchange(this.exchange),
+      );
+    });
+  }
+
+  /** Starts one worker a replica and waits until all have their backend. */
+  static async start(options: ReplicaOptions, tier?: SimdTier): Promise<Team> {
+    const team = new Team(options, tier);
+    try {
+      await Promise.all(team.members.map((member) => member.ready));
+    } catch (error) {
+      await team.close();
+      throw error;
+    }
+    return team;
+  }
+
+  get tier(): Promise<SimdTier> {
+    return this.members[0]!.ready;
+  }
+
+  /**
+   * Steps `from` … `to - 1` of a run of `steps`; resolves with the step that comes next, earlier than `to` when
+   * `signal` aborts.
+   */
+  async run(
+    range: { readonly from: number; readonly to: number; readonly steps: number },
+    onStep: (figures: StepFigures) => void,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    clearStop(this.exchange);
+    if (signal?.aborted) return range.from;
+    const stop = (): void => requestStop(this.exchange);
+    signal?.addEventListener('abort', stop, { once: true });
+    this.onStep = onStep;
+    try {
+      const answers = await Promise.allSettled(
+        this.members.map((member) => member.request({ type: 'run', ...range } as const)),
+      );
+      return settled(answers)[0]!;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /**
+   * Pooled features float32 [count, pool · pool · channels] of uint8 pictures [count, size, size, 3]; the members take
+   * chunks in turn. The result does not depend on their number.
+   */
+  async features(pictures: Uint8Array, size: number, pool: 1 | 2): Promise<Float32Array> {
+    const bytes = size * size * 3;
+    const count = pictures.length / bytes;
+    const parts: Float32Array[] = [];
+    let next = 0;
+    const work = async (member: Member): Promise<void> => {
+      while (next < count) {
+        const from = next;
+        next += FEATURE_CHUNK;
+        // A copy of the chunk: a view would send the whole buffer.
+        const chunk = pictures.slice(from * bytes, Math.min(count, from + FEATURE_CHUNK) * bytes);
+        parts[from / FEATURE_CHUNK] = await member.request({ type: 'features', pictures: chunk, size, pool });
+      }
+    };
+    await Promise.all(this.members.map(work));
+    const width = (parts[0]?.length ?? 0) / Math.min(count, FEATURE_CHUNK);
+    const all = new Float32Array(count * width);
+    parts.forEach((part, index) => {
+      all.set(part, index * FEATURE_CHUNK * width);
+    });
+    return all;
+  }
+
+  /** Fits the running statistics of all replicas to one batch of pictures, without training. */
+  async calibrate(pictures: Uint8Array, size: number): Promise<void> {
+    await Promise.all(this.members.map((member) => member.request({ type: 'calibrate', pictures, size })));
+  }
+
+  /** The state of replica 0; all are equal. */
+  state(): Promise<ReplicaState> {
+    return this.members[0]!.request({ type: 'state' });
+  }
+
+  /** The states of all replicas, to show that they are equal. */
+  states(): Promise<ReplicaState[]> {
+    return Promise.all(this.members.map((member) => member.request({ type: 'state' })));
+  }
+
+  async restore(state: ReplicaState): Promise<void> {
+    await Promise.all(this.members.map((member) => member.request({ type: 'restore', state })));
+  }
+
+  memory(): Promise<WorkerAnswers['memory'][]> {
+    return Promise.all(this.members.map((member) => member.request({ type: 'memory' })));
+  }
+
+  async close(): Promise<void> {
+    breakExchange(this.exchange);
+    await Promise.all(this.members.map((member) => member.close()));
+  }
+}
+
+/** All values, or the first failure that is a cause rather than a consequence of another's. */
+function settled<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  const failures = results.filter((result) => result.status === 'rejected').map((result) => result.reason as Error);
+  const cause = failures.find((error) => !error.message.includes('another training worker')) ?? failures[0];
+  if (cause) throw cause;
+  return results.map((result) => (result as PromiseFulfilledResult<T>).value);
+}

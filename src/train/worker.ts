@@ -1,0 +1,84 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-wasm';
+import { poolGrid } from '../encoders/index.js';
+import type { SimdTier } from '../kernels/index.js';
+import { install } from '../tfjs/index.js';
+import { ExchangeBroken } from './exchange.js';
+import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } from './replica.js';
+
+/** What the main thread asks of a replica's worker. Requests are answered in order, one answer each. */
+export type WorkerRequest =
+  | { readonly type: 'run'; readonly from: number; readonly to: number; readonly steps: number }
+  | { readonly type: 'features'; readonly pictures: Uint8Array; readonly size: number; readonly pool: 1 | 2 }
+  | { readonly type: 'calibrate'; readonly pictures: Uint8Array; readonly size: number }
+  | { readonly type: 'state' }
+  | { readonly type: 'restore'; readonly state: ReplicaState }
+  | { readonly type: 'memory' };
+
+export interface WorkerAnswers {
+  run: number;
+  features: Float32Array;
+  calibrate: undefined;
+  state: ReplicaState;
+  restore: undefined;
+  memory: { tensors: number; tensorBytes: number; heapBytes: number };
+}
+
+export type WorkerMessage =
+  | { readonly type: 'ready'; readonly tier: SimdTier }
+  | { readonly type: 'step'; readonly figures: StepFigures }
+  | { readonly type: 'answer'; readonly value: WorkerAnswers[WorkerRequest['type']] }
+  | {
+      readonly type: 'failed';
+      readonly message: string;
+      readonly stack?: string | undefined;
+      readonly broken: boolean;
+    };
+
+export interface WorkerData {
+  readonly replica: ReplicaOptions;
+  readonly tier?: SimdTier;
+}
+
+const port = parentPort;
+if (!port) throw new Error('train/worker.js runs in a worker thread only');
+const { replica: options, tier } = workerData as WorkerData;
+const send = (message: WorkerMessage): void => port.postMessage(message);
+
+function answer(replica: Replica, request: WorkerRequest): WorkerAnswers[WorkerRequest['type']] {
+  switch (request.type) {
+    case 'run':
+      return replica.run(request.from, request.to, request.steps, (figures) => {
+        if (options.replica === 0) send({ type: 'step', figures });
+      });
+    case 'features': {
+      const map = replica.featureMaps(request.pictures, request.size);
+      return poolGrid(map.data, map.shape, request.pool);
+    }
+    case 'calibrate':
+      replica.calibrate(request.pictures, request.size);
+      return undefined;
+    case 'state':
+      return replica.state();
+    case 'restore':
+      replica.restore(request.state);
+      return undefined;
+    case 'memory':
+      return replica.memory();
+  }
+}
+
+await tf.setBackend('wasm');
+await tf.ready();
+const kernels = await install(tf, tier ? { tier } : {});
+const replica = new Replica(tf, kernels, options);
+port.on('message', (request: WorkerRequest) => {
+  try {
+    send({ type: 'answer', value: answer(replica, request) });
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    send({ type: 'failed', message, stack, broken: error instanceof ExchangeBroken });
+  }
+});
+send({ type: 'ready', tier: kernels.tier });
