@@ -1,5 +1,5 @@
 import { type EncoderGraph, type EncoderNode, PIXEL_SCALE, PIXEL_ZERO, type Weights } from '../encoders/graph.js';
-import type { ReadOut } from '../encoders/readout.js';
+import { type ReadOut, readOutDimensions } from '../encoders/readout.js';
 import { NearmissError } from '../errors.js';
 import { foldBatchNorm } from './batch-norm.js';
 import { CARD_KEY, encodeCard, type ModelCard, type ModelCardDetails, PREPROCESSING } from './card.js';
@@ -145,13 +145,8 @@ function addPooling(builder: GraphBuilder, map: FeatureMap, pool: 1 | 2): string
 }
 
 /** (h - mean) · matrix as one Gemm with bias -mean · matrix. */
-function addWhitening(
-  builder: GraphBuilder,
-  features: string,
-  whitening: NonNullable<ReadOut['whitening']>,
-  dimensions: number,
-): string {
-  const { mean, matrix } = whitening;
+function addWhitening(builder: GraphBuilder, features: string, whitening: NonNullable<ReadOut['whitening']>): string {
+  const { mean, matrix, dimensions } = whitening;
   const sums = new Float64Array(dimensions);
   for (let row = 0; row < mean.length; row++) {
     for (let column = 0; column < dimensions; column++) {
@@ -171,7 +166,7 @@ function addUnitLength(builder: GraphBuilder, vector: string, output: string): v
 }
 
 function checkReadout(readout: ReadOut, channels: number, side: number): void {
-  const { pool, whitening, dimensions } = readout;
+  const { pool, whitening } = readout;
   if (pool === 2 && side < 2) {
     throw new NearmissError('NM_OPTION_INVALID', `pool: found 2 on a feature map of ${side}x${side}, allowed: 1`);
   }
@@ -182,13 +177,13 @@ function checkReadout(readout: ReadOut, channels: number, side: number): void {
   };
   if (whitening) {
     expect('whitening.mean', whitening.mean.length, width);
-    expect('whitening.matrix', whitening.matrix.length, width * dimensions);
-  } else expect('dimensions', dimensions, width);
+    expect('whitening.matrix', whitening.matrix.length, width * whitening.dimensions);
+  }
 }
 
 /**
  * An encoder as an .onnx file (opset 17, IR 8): `image` uint8 [batch, size, size, 3] RGB in, `embedding` float32
- * [batch, readout.dimensions] of unit length out. Preprocessing, folded batch norms, pooling and whitening are inside;
+ * [batch, readOutDimensions] of unit length out. Preprocessing, folded batch norms, pooling and whitening are inside;
  * the projection head is not (Chen et al. 2020, section 4.2: the layer before it serves retrieval better). The model
  * card is in the metadata and the file ends with its checksum. The same input gives the same bytes.
  *
@@ -205,13 +200,14 @@ export function encoderToOnnx(request: EncoderExport): Uint8Array<ArrayBuffer> {
   const map = addEncoder(builder, graph, weights, pixels, size);
   checkReadout(readout, graph.featureChannels, map.side);
   const features = addPooling(builder, map, readout.pool);
-  const vector = readout.whitening ? addWhitening(builder, features, readout.whitening, readout.dimensions) : features;
+  const vector = readout.whitening ? addWhitening(builder, features, readout.whitening) : features;
   addUnitLength(builder, vector, OUTPUT_NAME);
+  const dimensions = readOutDimensions(readout, graph.featureChannels);
   const card: ModelCard = {
     format: 1,
     ...details,
     encoder: graph.name,
-    dim: readout.dimensions,
+    dim: dimensions,
     inputSize: size,
     pool: readout.pool,
     whitened: readout.whitening !== undefined,
@@ -225,7 +221,7 @@ export function encoderToOnnx(request: EncoderExport): Uint8Array<ArrayBuffer> {
       name: graph.name,
       initializer: builder.initializers,
       input: [makeTensorValueInfo(INPUT_NAME, DataType.UINT8, ['batch', size, size, 3])],
-      output: [makeTensorValueInfo(OUTPUT_NAME, DataType.FLOAT, ['batch', readout.dimensions])],
+      output: [makeTensorValueInfo(OUTPUT_NAME, DataType.FLOAT, ['batch', dimensions])],
       valueInfo: [],
     },
     opsetImport: [{ domain: '', version: OPSET }],

@@ -86,7 +86,7 @@ export function referenceReadout(map: Map64, readout: ReadOut): Float64Array {
     }
   }
   if (whitening) {
-    const k = readout.dimensions;
+    const k = whitening.dimensions;
     const centred = h.map((value, i) => value - whitening.mean[i]!);
     h = new Float64Array(k);
     centred.forEach((value, i) => {

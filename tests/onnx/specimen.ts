@@ -45,8 +45,8 @@ function floats(length: number, random: Random, deviation: number): Float32Array
 
 export function randomReadout(graph: EncoderGraph, pool: 1 | 2, whitenedTo?: number): ReadOut {
   const width = pool * pool * graph.featureChannels;
-  if (whitenedTo === undefined) return { pool, dimensions: width };
+  if (whitenedTo === undefined) return { pool };
   const random = randomStream(7, 3);
-  const whitening = { mean: floats(width, random, 0.2), matrix: floats(width * whitenedTo, random, 0.3) };
-  return { pool, whitening, dimensions: whitenedTo };
+  const matrix = floats(width * whitenedTo, random, 0.3);
+  return { pool, whitening: { mean: floats(width, random, 0.2), matrix, dimensions: whitenedTo } };
 }
