@@ -48,9 +48,7 @@ export class Writer {
     if (!Number.isSafeInteger(value)) throw new TypeError(`${value} is not an integer within ±2^53`);
     this.reserve(10);
     if (value >= 0) {
-      let rest = value;
-      for (; rest > 127; rest = Math.floor(rest / 128)) this.bytes[this.at++] = (rest % 128) | 128;
-      this.bytes[this.at++] = rest;
+      this.putVarint(value);
       return;
     }
     const inverted = -(value + 1);
@@ -61,6 +59,13 @@ export class Writer {
     // The upper eight bits of a negative number above -2^53 are all ones.
     this.bytes[this.at++] = 255;
     this.bytes[this.at++] = 1;
+  }
+
+  /** Writes into room that is already there. */
+  private putVarint(value: number): void {
+    let rest = value;
+    for (; rest > 127; rest = Math.floor(rest / 128)) this.bytes[this.at++] = (rest % 128) | 128;
+    this.bytes[this.at++] = rest;
   }
 
   float(value: number): void {
@@ -92,7 +97,7 @@ export class Writer {
     this.reserve(prefix);
     this.bytes.copyWithin(start + prefix, start, this.at);
     this.at = start;
-    this.integer(length);
+    this.putVarint(length);
     this.at += length;
   }
 }

@@ -225,7 +225,7 @@ describe('the model codec', () => {
         // The other library writes 64-bit numbers and packed lists in its own way: compare what is read, not bytes.
         expect(decodeModel(onnx.ModelProto.encode(independent).finish())).toEqual(model);
       }),
-      { numRuns: 150 },
+      { numRuns: 150, interruptAfterTimeLimit: 20_000 },
     );
   });
 

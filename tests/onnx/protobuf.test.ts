@@ -129,6 +129,13 @@ describe('protobuf codec', () => {
     }
   });
 
+  it('keeps a nested message wherever the growing buffer ends', () => {
+    for (let before = 900; before < 1100; before++) {
+      const value = { ...none, raw: new Uint8Array(before).fill(1), child: { ...none, weights: [1.5] } };
+      expect(decode(SAMPLE, encode(SAMPLE, value), 'sample.bin').child).toEqual(value.child);
+    }
+  });
+
   it('reads lists packed and unpacked, even mixed', () => {
     expect(decode(SAMPLE, Uint8Array.of(0x38, 1, 0x3a, 2, 2, 3, 0x38, 4), 'sample.bin').numbers).toEqual([1, 2, 3, 4]);
     const one = [0x45, 0, 0, 0x80, 0x3f];
