@@ -1,0 +1,25 @@
+/** Percentile ring selection (assembly/ring.ts). */
+export interface RingExports {
+  /** Bytes of scratch that `selectRing` needs for rows of `columns` candidates. */
+  ringScratch(columns: number): number;
+  /**
+   * For each of `rows` rows of similarities (columns: a multiple of 4; -Infinity is no candidate) finds the ring of
+   * ranks [floor(inner · …), floor(outer · n)), hardest first, ties by index. Writes its boundaries as four fields
+   * `boundStride` bytes apart (similarity and index of the first one in, then of the first one out), and per row the
+   * rank of the first one in and the ring's size as int32.
+   */
+  selectRing(
+    similarities: number,
+    stride: number,
+    rows: number,
+    columns: number,
+    inner: number,
+    outer: number,
+    innerOfOuter: number,
+    bounds: number,
+    boundStride: number,
+    ranks: number,
+    sizes: number,
+    scratch: number,
+  ): void;
+}
