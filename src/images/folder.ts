@@ -67,7 +67,7 @@ export async function* folderItems(root: string): AsyncGenerator<SourceItem> {
       } else if (entry.kind === 'file') {
         yield { kind: 'file', name, size: entry.bytes, read: () => readFile(path) };
       } else if (visited.has(entry.real)) {
-        yield { kind: 'skipped', name, reason: 'link to a folder that is read in another place' };
+        yield { kind: 'skipped', name, reason: 'folder that is read in another place' };
       } else {
         visited.add(entry.real);
         yield* walk(path, entry.real, `${name}/`);

@@ -15,6 +15,11 @@ export interface DecodedPixels {
   readonly channels: number;
 }
 
+/** Side of the square of the picture's own pixels that becomes the output. */
+export function fittedExtent(picture: { readonly width: number; readonly height: number }, fit: Fit): number {
+  return fit === 'pad' ? Math.max(picture.width, picture.height) : Math.min(picture.width, picture.height);
+}
+
 /** value * alpha on white, rounded to nearest (exact for all 65,536 pairs). */
 function onWhite(value: number, alpha: number): number {
   const t = value * alpha + 255 * (255 - alpha) + 128;
@@ -133,13 +138,21 @@ function pass(
  *
  * @param pixels decoded picture, any size of at least 1x1
  * @param size side of the output, in pixels
+ * @param original size of the picture that `pixels` is a reduction of, if it is one: its proportions decide the fit
  * @returns `[size, size, 3]` RGB on white
  */
-export function resizeArea(pixels: DecodedPixels, size: number, fit: Fit = 'pad'): Uint8Array {
+export function resizeArea(
+  pixels: DecodedPixels,
+  size: number,
+  fit: Fit = 'pad',
+  original: { readonly width: number; readonly height: number } = pixels,
+): Uint8Array {
   const { width, height } = pixels;
-  const extent = fit === 'pad' ? Math.max(width, height) : Math.min(width, height);
-  const across = axis(width, (width - extent) / 2, extent, size);
-  const down = axis(height, (height - extent) / 2, extent, size);
+  const extent = fittedExtent(original, fit);
+  const along = (length: number, of: number): Axis =>
+    axis(length, ((of - extent) / 2) * (length / of), extent * (length / of), size);
+  const across = along(width, original.width);
+  const down = along(height, original.height);
   const rgb = flatten(pixels);
   const rows = new Uint8Array(height * size * 3);
   pass(rgb, rows, height, across, width * 3, 3, size * 3, 3);
