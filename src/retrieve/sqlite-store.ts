@@ -1,0 +1,290 @@
+import type Database from 'libsql';
+import { NearmissError } from '../errors.js';
+import type { SimdTier } from '../kernels/load.js';
+import { MAX_TOP } from '../kernels/scan.js';
+import { createFlatIndex, type FlatIndex, type SearchResult } from './flat.js';
+import { Follower } from './follower.js';
+import { checkId, type Item, itemRows, type JsonObject, vectorOf } from './items.js';
+import { openFile, storeError, transaction } from './sqlite-file.js';
+import { pruneItems } from './sqlite-prune.js';
+import { prepareStatements, type Statements } from './sqlite-statements.js';
+import type { Hit, Pruning, SearchOptions, Store, StoredItem, StoreEncoder, StoreInfo, WriteOptions } from './store.js';
+import { checkWhole, isFloat32Array } from './vectors.js';
+
+export interface OpenOptions {
+  /** Creates the file if there is none; a file that is there must have been filled by this encoder. */
+  readonly create?: StoreEncoder;
+  /** Refuses writes; also works on a read-only file system while no process writes. Default false. */
+  readonly readOnly?: boolean;
+  /** How long to wait for another process's transaction, ms, 0 … 600,000. Default 5,000. */
+  readonly busyTimeout?: number;
+  /** SIMD tier of the search; default: the best this engine has. */
+  readonly tier?: SimdTier;
+}
+
+/** A store in a file of its own. */
+export interface SqliteStore extends Store {
+  readonly path: string;
+  /** The content hash of an item, at once: undefined without the item, null where it has none. */
+  hash(id: string): string | null | undefined;
+}
+
+/** Removals that readers may still have to learn of; with more, whoever is behind reads everything again. */
+const REMOVALS_KEPT = 16_384;
+
+/**
+ * Opens a store in an SQLite file (WAL): one process writes at a time, any number read and see its writes in their next
+ * call. Vectors come into memory with the first search (`refresh` does it earlier). Calls run on this thread.
+ *
+ * @throws `NM_STORE_MISSING`, `NM_STORE_INVALID` (not a store, or damaged), `NM_STORE_VERSION` (written by a newer
+ *   nearmiss), `NM_ENCODER_MISMATCH`, `NM_STORE_BUSY`, `NM_STORE_WRITE_FAILED`, `NM_OPTION_INVALID`
+ *
+ * @example
+ * const store = await openStore('faces.db', { create: { fingerprint: 'sha256:…', dimension: 2 } });
+ * await store.upsert([{ id: 'a.png', vector: Float32Array.of(3, 4), metadata: { page: 7 } }]);
+ * const [best] = await store.search(Float32Array.of(0, 1), { k: 1 }); // id a.png, score 0.8
+ * await store.close();
+ */
+export async function openStore(path: string, options: OpenOptions = {}): Promise<SqliteStore> {
+  const { readOnly = false, busyTimeout = 5000, create, tier } = options;
+  checkWhole('busyTimeout', busyTimeout, 0, 600_000);
+  const { db, info } = openFile(path, { readOnly, busyTimeout, ...(create ? { create } : {}) });
+  try {
+    const { dimension, metric } = info;
+    const index = await createFlatIndex({ dimension, metric, ...(tier === undefined ? {} : { tier }) });
+    return new FileStore(path, db, info, index, readOnly);
+  } catch (error) {
+    db.close();
+    throw storeError(path, error);
+  }
+}
+
+/** An open file and what works on it. */
+interface Connection {
+  readonly db: Database.Database;
+  readonly sql: Statements;
+  readonly follower: Follower;
+}
+
+/** What a transaction did, for the count of items and the memory of removals. */
+interface Written<T> {
+  readonly result: T;
+  readonly added: number;
+  readonly removed: number;
+}
+
+class FileStore implements SqliteStore {
+  readonly path: string;
+  readonly info: StoreInfo;
+  readonly #readOnly: boolean;
+  readonly #index: FlatIndex;
+  #open: Connection | undefined;
+
+  constructor(path: string, db: Database.Database, info: StoreInfo, index: FlatIndex, readOnly: boolean) {
+    this.path = path;
+    this.info = info;
+    this.#readOnly = readOnly;
+    this.#index = index;
+    this.#open = { db, sql: prepareStatements(db, path), follower: new Follower(db, index, path) };
+  }
+
+  checkEncoder(fingerprint: string): void {
+    if (fingerprint === this.info.fingerprint) return;
+    throw new NearmissError(
+      'NM_ENCODER_MISMATCH',
+      `${this.path}: found encoder ${fingerprint}, allowed: ${this.info.fingerprint}, which filled it`,
+    );
+  }
+
+  async upsert(
+    items: readonly Item[],
+    options: WriteOptions = {},
+  ): Promise<{ readonly added: number; readonly updated: number }> {
+    if (options.fingerprint !== undefined) this.checkEncoder(options.fingerprint);
+    const rows = itemRows(items, this.info.dimension, this.info.metric);
+    return this.#write(({ sql }, change) => {
+      let updated = 0;
+      for (const { id, hash, metadata, vector } of rows) {
+        if (sql.update.run(id, hash, metadata, vector, change).changes > 0) updated += 1;
+        else sql.insert.run(id, hash, metadata, vector, change);
+      }
+      return { result: { added: rows.length - updated, updated }, added: rows.length - updated, removed: 0 };
+    });
+  }
+
+  async delete(ids: readonly string[]): Promise<number> {
+    for (const [i, id] of ids.entries()) checkId(id, `ids[${i}]`);
+    return this.#write(({ sql }, change) => {
+      let removed = 0;
+      for (const id of ids) {
+        const [row] = (sql.number.get(id) as [number] | undefined) ?? [];
+        if (row === undefined) continue;
+        sql.remove.run(row);
+        sql.log.run(row, change);
+        removed += 1;
+      }
+      return { result: removed, added: 0, removed };
+    });
+  }
+
+  async get(id: string): Promise<StoredItem | undefined> {
+    return this.#read(({ sql }) => {
+      const row = sql.item.get(id) as [string, Uint8Array, string, string | null] | undefined;
+      if (!row) return undefined;
+      const [, bytes, metadata, hash] = row;
+      const item = { id, vector: vectorOf(bytes), metadata: JSON.parse(metadata) as JsonObject };
+      return hash === null ? item : { ...item, hash };
+    });
+  }
+
+  hash(id: string): string | null | undefined {
+    return this.#read(({ sql }) => (sql.hash.get(id) as [string | null] | undefined)?.[0]);
+  }
+
+  async hashes(ids: readonly string[]): Promise<Map<string, string | null>> {
+    return this.#snapshot(({ sql }) => {
+      const known = new Map<string, string | null>();
+      for (const id of ids) {
+        const row = sql.hash.get(id) as [string | null] | undefined;
+        if (row) known.set(id, row[0]);
+      }
+      return known;
+    });
+  }
+
+  async count(): Promise<number> {
+    return this.#read(({ sql }) => sql.state().items);
+  }
+
+  async ids(options: { readonly after?: string; readonly limit?: number } = {}): Promise<string[]> {
+    const { after = '', limit = 1000 } = options;
+    checkWhole('limit', limit, 1, 1_000_000);
+    return this.#read(({ sql }) => (sql.ids.all(after, limit) as [string][]).map(([id]) => id));
+  }
+
+  search(query: Float32Array, options?: SearchOptions): Promise<Hit[]>;
+  search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hit[][]>;
+  async search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Promise<Hit[] | Hit[][]> {
+    const { k = 10, fingerprint } = options;
+    checkWhole('k', k, 1, MAX_TOP);
+    if (fingerprint !== undefined) this.checkEncoder(fingerprint);
+    const single = isFloat32Array(queries);
+    return this.#snapshot(({ sql, follower }) => {
+      follower.follow(sql.state());
+      const result = this.#index.search(single ? [queries] : queries, k);
+      const lists = readHits(result, single ? 1 : queries.length, sql.hit, follower);
+      return single ? lists[0]! : lists;
+    });
+  }
+
+  async refresh(): Promise<void> {
+    this.#snapshot(({ sql, follower }) => follower.follow(sql.state()));
+  }
+
+  async prune(): Promise<Pruning> {
+    this.#writable();
+    const { db } = this.#opened();
+    const remove = async (removeRows: (change: number) => number): Promise<number> =>
+      this.#write((_, change) => {
+        const removed = removeRows(change);
+        return { result: removed, added: 0, removed };
+      });
+    return pruneItems(db, (body) => this.#read(body), remove);
+  }
+
+  async compact(): Promise<void> {
+    this.#write(() => ({ result: undefined, added: 0, removed: 0 }), 0);
+    this.#read(({ db }) => {
+      db.exec('VACUUM');
+      db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all();
+    });
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    if (!open) return;
+    this.#open = undefined;
+    this.#index.clear();
+    try {
+      if (this.#readOnly) return;
+      // libsql frees a connection when its statements are collected, not when it is closed: empty the log now, so that
+      // the file by itself holds everything. A reader that is busy keeps the log; nothing is lost then either.
+      open.db.exec('PRAGMA busy_timeout = 100');
+      open.db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all();
+    } catch (error) {
+      throw storeError(this.path, error);
+    } finally {
+      open.db.close();
+    }
+  }
+
+  #opened(): Connection {
+    if (this.#open) return this.#open;
+    throw new NearmissError('NM_STORE_CLOSED', `${this.path}: the store has been closed`);
+  }
+
+  #writable(): void {
+    if (!this.#readOnly) return;
+    throw new NearmissError('NM_STORE_READ_ONLY', `${this.path}: the store was opened for reading only`);
+  }
+
+  #read<T>(body: (open: Connection) => T): T {
+    const open = this.#opened();
+    try {
+      return body(open);
+    } catch (error) {
+      throw storeError(this.path, error);
+    }
+  }
+
+  /** Several reads of one state of the store. */
+  #snapshot<T>(body: (open: Connection) => T): T {
+    return this.#read((open) => transaction(open.db, 'DEFERRED', () => body(open)));
+  }
+
+  /** One transaction, in which `body` writes under the number `change`; `keep` removals are remembered for readers. */
+  #write<T>(body: (open: Connection, change: number) => Written<T>, keep: number = REMOVALS_KEPT): T {
+    this.#writable();
+    return this.#read((open) =>
+      transaction(open.db, 'IMMEDIATE', () => {
+        const { sql } = open;
+        const state = sql.state();
+        const change = state.change + 1;
+        const { result, added, removed } = body(open, change);
+        const items = state.items + added - removed;
+        const removals = state.removals + removed;
+        if (removals > keep) {
+          sql.forget.run(change + 1);
+          sql.setState.run(change, change, items, 0);
+        } else sql.setState.run(change, state.pruned, items, removals);
+        return result;
+      }),
+    );
+  }
+}
+
+/** The items of a search's rows; an item that several queries found is read once. */
+function readHits(
+  { found, rows, scores }: SearchResult,
+  queries: number,
+  statement: Database.Statement,
+  follower: Follower,
+): Hit[][] {
+  const items = new Map<number, { readonly id: string; readonly metadata: string }>();
+  const itemOf = (row: number): { readonly id: string; readonly metadata: string } => {
+    let item = items.get(row);
+    if (!item) {
+      const [id, metadata] = statement.get(follower.number(row)) as [string, string];
+      item = { id, metadata };
+      items.set(row, item);
+    }
+    return item;
+  };
+  return Array.from({ length: queries }, (_, query) =>
+    Array.from({ length: found }, (_, i) => {
+      const at = query * found + i;
+      const { id, metadata } = itemOf(rows[at]!);
+      return { id, score: scores[at]!, metadata: JSON.parse(metadata) as JsonObject };
+    }),
+  );
+}
