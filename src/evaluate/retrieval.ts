@@ -1,5 +1,6 @@
 import { NearmissError } from '../errors.js';
 import { eachQuery, rowCount } from './similarity.js';
+import { type TopScores, topRows } from './top-rows.js';
 
 /** How well queries find what belongs to them. All values are in [0, 1]. */
 export interface RetrievalQuality {
@@ -102,14 +103,13 @@ export function classRanks(
 /** Recall at 1, 5 and 10 and the mean reciprocal rank; ranks of 0 (nothing to find) are left out. */
 export function retrievalQuality(ranks: Int32Array): RetrievalQuality {
   const asked = ranks.filter((rank) => rank > 0);
-  const within = (k: number): number => share(asked.reduce((sum, rank) => sum + (rank <= k ? 1 : 0), 0));
-  const share = (sum: number): number => (asked.length === 0 ? 0 : sum / asked.length);
+  const reciprocals = Array.from(asked).reduce((sum, rank) => sum + 1 / rank, 0);
   return {
     queries: asked.length,
-    recallAt1: within(1),
-    recallAt5: within(5),
-    recallAt10: within(10),
-    mrr: share(Array.from(asked).reduce((sum, rank) => sum + 1 / rank, 0)),
+    recallAt1: recallAt(asked, 1),
+    recallAt5: recallAt(asked, 5),
+    recallAt10: recallAt(asked, 10),
+    mrr: asked.length === 0 ? 0 : reciprocals / asked.length,
   };
 }
 
@@ -119,26 +119,10 @@ export function recallAt(ranks: Int32Array, k: number): number {
   return asked.length === 0 ? 0 : asked.filter((rank) => rank <= k).length / asked.length;
 }
 
-/** Gallery rows and scores of one query, best first. */
-export interface Neighbours {
-  readonly rows: readonly number[];
-  readonly scores: readonly number[];
-}
-
-/** The k best gallery rows of each query; equal scores by row, lower first. For pictures of what an encoder finds. */
-export function nearestNeighbours(
-  queries: Float32Array,
-  gallery: Float32Array,
-  width: number,
-  k: number,
-): readonly Neighbours[] {
-  const found: Neighbours[] = [];
-  eachQuery(queries, gallery, width, (_query, scores) => {
-    const rows = Array.from(scores.keys())
-      .sort((a, b) => scores[b]! - scores[a]! || a - b)
-      .slice(0, k);
-    found.push({ rows, scores: rows.map((row) => scores[row]!) });
-  });
+/** The k best gallery rows of each query, for pictures of what an encoder finds. */
+export function nearestNeighbours(queries: Float32Array, gallery: Float32Array, width: number, k: number): TopScores[] {
+  const found: TopScores[] = [];
+  eachQuery(queries, gallery, width, (_query, scores) => found.push(topRows(scores, k)));
   return found;
 }
 
