@@ -17,6 +17,7 @@ import {
   panelled,
   TILE,
 } from './lib/tiles';
+import { gradientExtent, phaseCount, phaseFirst, phaseTaps } from './lib/phases';
 import { matmul, matmulScratch, matmulTransposedA, matmulTransposedAScratch } from './matmul';
 
 // Direct convolutions without an im2col buffer. In a padded NHWC image the filterWidth · channels values under a row of
@@ -146,40 +147,6 @@ export function conv2dForward(shape: usize, x: usize, filter: usize, y: usize, s
 }
 
 // ---- input gradient, without dilation: scratch is [sweep | panels of all phases | padded dy]
-//
-// Input rows that lie equally to the stride (a phase) are reached by the same filter rows, so each phase of dx is a
-// convolution without stride of dy with its own part of the flipped filter: no multiplication by inserted zeros.
-// Stride 2, filter row k, iy + pad = 2 oy + k:
-//
-//     even iy + pad:  k = 0 from oy = j, k = 2 from oy = j - 1        odd:  k = 1 from oy = j        (j = (iy + pad) / 2)
-
-// @ts-ignore: decorator
-@inline
-function phaseTaps(filter: i32, stride: i32, phase: i32): i32 {
-  return phase < filter ? (filter - phase + stride - 1) / stride : 0;
-}
-
-/** The first j of a phase: the smallest with stride · j + phase - pad >= 0. */
-// @ts-ignore: decorator
-@inline
-function phaseFirst(pad: i32, stride: i32, phase: i32): i32 {
-  return max(0, pad - phase + stride - 1) / stride;
-}
-
-/** Number of input rows (or columns) in a phase that starts at `first`. */
-// @ts-ignore: decorator
-@inline
-function phaseCount(size: i32, pad: i32, stride: i32, phase: i32, first: i32): i32 {
-  const last = size - 1 + pad - phase;
-  return last < 0 ? 0 : last / stride - first + 1;
-}
-
-/** Rows of dy that dx reads, with those above (taps - 1) and below. */
-// @ts-ignore: decorator
-@inline
-function gradientExtent(size: i32, pad: i32, stride: i32, taps: i32): i32 {
-  return taps + (size - 1 + pad) / stride;
-}
 
 function inputGradientPanelBytes(s: ConvolutionShape): usize {
   return (<usize>(s.filterHeight * s.filterWidth * s.outChannels)) * (<usize>panelled(s.inChannels)) * 4;
@@ -191,8 +158,8 @@ export function conv2dInputGradientScratch(shape: usize): usize {
   if (isPointwise(s)) return matmulScratch(s.outChannels, s.inChannels);
   const tapRows = phaseTaps(s.filterHeight, s.strideHeight, 0);
   const tapColumns = phaseTaps(s.filterWidth, s.strideWidth, 0);
-  const height = gradientExtent(s.inHeight, s.padTop, s.strideHeight, tapRows);
-  const width = gradientExtent(s.inWidth, s.padLeft, s.strideWidth, tapColumns);
+  const height = gradientExtent(s.inHeight, s.padTop, s.strideHeight, tapRows, 1);
+  const width = gradientExtent(s.inWidth, s.padLeft, s.strideWidth, tapColumns, 1);
   return SWEEP_BYTES + inputGradientPanelBytes(s) + (<usize>height) * (<usize>width) * (<usize>s.outChannels) * 4;
 }
 
@@ -209,8 +176,8 @@ export function conv2dInputGradient(shape: usize, dy: usize, filter: usize, dx: 
   const strideW = s.strideWidth;
   const tapRows = phaseTaps(s.filterHeight, strideH, 0);
   const tapColumns = phaseTaps(s.filterWidth, strideW, 0);
-  const height = gradientExtent(s.inHeight, s.padTop, strideH, tapRows);
-  const width = gradientExtent(s.inWidth, s.padLeft, strideW, tapColumns);
+  const height = gradientExtent(s.inHeight, s.padTop, strideH, tapRows, 1);
+  const width = gradientExtent(s.inWidth, s.padLeft, strideW, tapColumns, 1);
   const dyPixel = (<usize>s.outChannels) * 4;
   const dyImage = (<usize>(s.outHeight * s.outWidth)) * dyPixel;
   const dxPixel = (<usize>s.inChannels) * 4;

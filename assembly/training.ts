@@ -26,3 +26,12 @@ export {
   similarityTile,
   transposeTile,
 } from './similarity';
+export {
+  depthwiseFilterGradient,
+  depthwiseFilterGradientScratch,
+  depthwiseForward,
+  depthwiseForwardScratch,
+  depthwiseInputGradient,
+  depthwiseInputGradientScratch,
+} from './depthwise';
+export { unsortedSegmentSum } from './reduce';

@@ -21,17 +21,19 @@ export interface ConvolutionShape {
   readonly padLeft: number;
 }
 
-type Pass = (shape: number, a: number, b: number, out: number, scratch: number) => void;
-type PassScratch = (shape: number) => number;
+/** One pass: addresses of a shape block, two inputs, the output and scratch memory. */
+export type ConvolutionPass = (shape: number, a: number, b: number, out: number, scratch: number) => void;
+/** Bytes of scratch that a pass needs, by the address of a shape block. */
+export type ConvolutionScratch = (shape: number) => number;
 
 /** Kernels of assembly/convolution.ts: all arguments are addresses. */
 export interface ConvolutionExports {
-  readonly conv2dForward: Pass;
-  readonly conv2dForwardScratch: PassScratch;
-  readonly conv2dInputGradient: Pass;
-  readonly conv2dInputGradientScratch: PassScratch;
-  readonly conv2dFilterGradient: Pass;
-  readonly conv2dFilterGradientScratch: PassScratch;
+  readonly conv2dForward: ConvolutionPass;
+  readonly conv2dForwardScratch: ConvolutionScratch;
+  readonly conv2dInputGradient: ConvolutionPass;
+  readonly conv2dInputGradientScratch: ConvolutionScratch;
+  readonly conv2dFilterGradient: ConvolutionPass;
+  readonly conv2dFilterGradientScratch: ConvolutionScratch;
 }
 
 const SHAPE_BYTES = 64;
@@ -41,9 +43,9 @@ const SHAPE_BYTES = 64;
  * batch, an empty output). Addresses are those of float32 tensors in the kernels' heap.
  */
 export function runConvolution(
-  kernels: BoundKernels<ConvolutionExports>,
-  pass: Pass,
-  passScratch: PassScratch,
+  kernels: BoundKernels<unknown>,
+  pass: ConvolutionPass,
+  passScratch: ConvolutionScratch,
   shape: ConvolutionShape,
   a: number,
   b: number,

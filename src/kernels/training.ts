@@ -1,20 +1,24 @@
 import type { AugmentExports } from './augment.js';
 import type { ContrastExports } from './contrast.js';
 import type { ConvolutionExports } from './convolution.js';
+import type { DepthwiseExports } from './depthwise.js';
 import type { BoundKernels, Heap } from './heap.js';
 import { chooseTier, compileModule, type SimdTier, selfCheck } from './load.js';
 import type { MatmulExports } from './matmul.js';
 import type { NormaliseExports } from './normalise.js';
 import type { OptimiseExports } from './optimise.js';
+import type { ReduceExports } from './reduce.js';
 import type { RingExports } from './ring.js';
 import type { SimilarityExports } from './similarity.js';
 
 /** What the training module exports; each kernel's file declares its part. */
 export interface TrainingExports
   extends ConvolutionExports,
+    DepthwiseExports,
     MatmulExports,
     NormaliseExports,
     OptimiseExports,
+    ReduceExports,
     AugmentExports,
     ContrastExports,
     RingExports,

@@ -14,6 +14,7 @@ export interface WasmBackend {
   readonly dataIdMap: {
     get(dataId: object): { readonly memoryOffset: number | null };
   };
+  incRef(dataId: object): void;
   makeOutput(shape: number[], dtype: tfCore.DataType): tfCore.TensorInfo;
 }
 

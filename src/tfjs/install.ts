@@ -5,10 +5,14 @@ import { batchNormTrainGradient, batchNormTrainGradientKernel, batchNormTrainKer
 import { conv2D } from './Conv2D.js';
 import { conv2DBackpropFilter } from './Conv2DBackpropFilter.js';
 import { conv2DBackpropInput } from './Conv2DBackpropInput.js';
-import { stockGradients } from './gradients.js';
+import { depthwiseConv2dNative } from './DepthwiseConv2dNative.js';
+import { depthwiseConv2dNativeBackpropFilter } from './DepthwiseConv2dNativeBackpropFilter.js';
+import { depthwiseConv2dNativeBackpropInput } from './DepthwiseConv2dNativeBackpropInput.js';
 import { heapOf, type WasmBackend, wasmBackend } from './heap.js';
+import { identity } from './Identity.js';
 import type { KernelContext } from './kernel.js';
 import { registerStockGradients } from './stock-gradients.js';
+import { unsortedSegmentSum } from './UnsortedSegmentSum.js';
 
 type Tf = typeof tfCore;
 
@@ -24,10 +28,15 @@ export interface InstallOptions {
 
 /** Every kernel that `install` registers for the WASM backend. */
 const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
+  identity,
   conv2D,
   conv2DBackpropInput,
   conv2DBackpropFilter,
+  depthwiseConv2dNative,
+  depthwiseConv2dNativeBackpropInput,
+  depthwiseConv2dNativeBackpropFilter,
   batchMatMul,
+  unsortedSegmentSum,
   batchNormTrainKernel,
   batchNormTrainGradientKernel,
 ];
@@ -82,7 +91,7 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     }
     tf.registerKernel(config);
   }
-  const gradients = [batchNormTrainGradient(tf), ...stockGradients(tf)].filter((g) => !tf.getGradient(g.kernelName));
+  const gradients = [batchNormTrainGradient(tf)];
   for (const gradient of gradients) tf.registerGradient(gradient);
   installations.set(tf.engine(), {
     backend,
@@ -95,7 +104,10 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
   return kernels;
 }
 
-/** Takes our kernels and gradients out again and puts stock ones back; does nothing where nothing is installed. */
+/**
+ * Takes our kernels and gradients out again and puts stock kernels back; does nothing where nothing is installed.
+ * Gradients of tfjs's own that `install` had to load stay.
+ */
 export function uninstall(tf: Tf): void {
   const installation = installations.get(tf.engine());
   if (!installation) return;

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
-import { EPS, eachProduct, largestError, outputSizes, type Sizes, uniform } from './convolution-reference.js';
+import { check, dataOf, EXACT, label, passes, reference, WINOGRAD } from './convolution-conformance.js';
+import type { Sizes } from './convolution-reference.js';
 
 const base: Sizes = {
   batch: 1,
@@ -79,100 +80,6 @@ const DILATED: readonly Sizes[] = [
     { ...base, dilation, pad: 2 },
   ]),
 ];
-
-const label = (s: Sizes): string =>
-  `${s.batch}x${s.height}x${s.width}x${s.channels} → ${s.out}, ${s.filter.join('x')}, stride ${s.stride.join(',')}, pad ${JSON.stringify(s.pad)}, dilation ${s.dilation}`;
-
-const padOf = (s: Sizes): number | 'same' | 'valid' | tf.backend_util.ExplicitPadding =>
-  typeof s.pad === 'object' ? [[0, 0], [...s.pad[0]], [...s.pad[1]], [0, 0]] : s.pad;
-
-interface Passes {
-  y: Float32Array;
-  dx: Float32Array;
-  dFilter: Float32Array;
-}
-
-interface Data {
-  readonly x: Float32Array;
-  readonly filter: Float32Array;
-  readonly dy: Float32Array;
-  readonly xShape: [number, number, number, number];
-  readonly filterShape: [number, number, number, number];
-  readonly yShape: [number, number, number, number];
-}
-
-function dataOf(s: Sizes): Data {
-  const { rows, columns } = outputSizes(s);
-  const xShape: Data['xShape'] = [s.batch, s.height, s.width, s.channels];
-  const filterShape: Data['filterShape'] = [s.filter[0], s.filter[1], s.channels, s.out];
-  const yShape: Data['yShape'] = [s.batch, rows.outputs, columns.outputs, s.out];
-  const elements = (shape: number[]): number => shape.reduce((a, b) => a * b, 1);
-  return {
-    x: uniform(elements(xShape), 1),
-    filter: uniform(elements(filterShape), 2),
-    dy: uniform(elements(yShape), 3),
-    xShape,
-    filterShape,
-    yShape,
-  };
-}
-
-function reference(s: Sizes, d: Data): { y: Float64Array; dx: Float64Array; dFilter: Float64Array } {
-  const y = new Float64Array(d.dy.length);
-  const dx = new Float64Array(d.x.length);
-  const dFilter = new Float64Array(d.filter.length);
-  eachProduct(s, false, (xi, fi, yi) => {
-    y[yi]! += d.x[xi]! * d.filter[fi]!;
-    dx[xi]! += d.dy[yi]! * d.filter[fi]!;
-    dFilter[fi]! += d.dy[yi]! * d.x[xi]!;
-  });
-  return { y, dx, dFilter };
-}
-
-function passes(s: Sizes, d: Data, gradients: boolean): Passes {
-  return tf.tidy(() => {
-    const x = tf.tensor4d(d.x, d.xShape);
-    const filter = tf.tensor4d(d.filter, d.filterShape);
-    const convolve = (a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor4D =>
-      tf.conv2d(a, b, [...s.stride], padOf(s) as 'same', 'NHWC', s.dilation);
-    const y = convolve(x, filter);
-    expect(y.shape).toEqual(d.yShape);
-    if (!gradients) return { y: y.dataSync<'float32'>(), dx: new Float32Array(), dFilter: new Float32Array() };
-    const [dx, dFilter] = tf.grads(convolve as unknown as (...xs: tf.Tensor[]) => tf.Tensor)(
-      [x, filter],
-      tf.tensor4d(d.dy, d.yShape),
-    );
-    return {
-      y: y.dataSync<'float32'>(),
-      dx: dx!.dataSync<'float32'>(),
-      dFilter: dFilter!.dataSync<'float32'>(),
-    };
-  });
-}
-
-// Inputs are uniform in (-1, 1): a sum of K products has size sqrt(K) / 3, and rounding adds eps · sqrt(K) · sqrt(K).
-const bound = (terms: number, factor: number): number =>
-  factor * EPS * Math.sqrt(terms) * Math.max(1, Math.sqrt(terms) / 3);
-
-function check(
-  s: Sizes,
-  found: Passes,
-  expected: ReturnType<typeof reference>,
-  factor: number,
-  gradients: boolean,
-): void {
-  const taps = s.filter[0] * s.filter[1];
-  const { rows, columns } = outputSizes(s);
-  expect(largestError(found.y, expected.y)).toBeLessThanOrEqual(bound(taps * s.channels, factor));
-  if (!gradients) return;
-  expect(largestError(found.dx, expected.dx)).toBeLessThanOrEqual(bound(taps * s.out, factor));
-  const pixels = Math.max(1, s.batch * rows.outputs * columns.outputs);
-  expect(largestError(found.dFilter, expected.dFilter)).toBeLessThanOrEqual(bound(pixels, factor));
-}
-
-/** Rounding of plain sums, and what Winograd's transforms may add. */
-const EXACT = 8;
-const WINOGRAD = 200;
 
 describe.each(SIMD_TIERS)('convolution, %s SIMD', (tier) => {
   beforeAll(async () => {
