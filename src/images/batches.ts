@@ -23,7 +23,7 @@ export interface ReadOptions extends DecodeOptions {
 }
 
 export interface BatchOptions extends ReadOptions {
-  /** Pictures a batch, at least 1. Default 256. */
+  /** Pictures a batch, at least 1. Default 256, or fewer so that a batch stays under 16 MiB. */
   readonly batch?: number;
   /** Says that a file is known already: it is hashed but not decoded, and listed under `unchanged`. */
   readonly unchanged?: (name: string, hash: string) => boolean;
@@ -128,10 +128,10 @@ export async function* decodeBatches(
   options: BatchOptions,
 ): AsyncGenerator<PictureBatch> {
   const { size, maxBytes } = decodeSettings(options);
-  const batch = wholeNumber('batch', options.batch ?? 256);
+  const length = size * size * 3;
+  const batch = wholeNumber('batch', options.batch ?? Math.max(1, Math.min(256, Math.floor(2 ** 24 / length))));
   const concurrency = wholeNumber('concurrency', options.concurrency ?? Math.min(4, availableParallelism()));
   const { signal, onProgress } = options;
-  const length = size * size * 3;
   let done = 0;
 
   let data = new Uint8Array(batch * length);

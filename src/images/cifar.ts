@@ -8,11 +8,11 @@ const SIDE = 32;
 const PLANE = SIDE * SIDE;
 
 /** The two layouts: CIFAR-10 has one label byte a record, CIFAR-100 two (coarse, fine); the last one is the class. */
-export const CIFAR_LAYOUTS = {
+const CIFAR_LAYOUTS = {
   'CIFAR-10': { labelBytes: 1, classes: 10, record: 1 + 3 * PLANE, names: 'batches.meta.txt' },
   'CIFAR-100': { labelBytes: 2, classes: 100, record: 2 + 3 * PLANE, names: 'fine_label_names.txt' },
 } as const;
-export type CifarLayout = keyof typeof CIFAR_LAYOUTS;
+type CifarLayout = keyof typeof CIFAR_LAYOUTS;
 
 /** The layout that a batch file's name says, if it is one of the published names. */
 function layoutOfName(name: string): CifarLayout | undefined {

@@ -73,11 +73,14 @@ function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
   return mine;
 }
 
-/** First line of libvips' message, without the names of its internals. */
+/** What libvips says, without its internals: the first line that is not about seeking, its loader's name taken off. */
 function vipsReason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const lines = message.split('\n').filter((line) => line.trim() !== '');
-  return `cannot be decoded (${(lines[0] ?? 'unknown reason').replace(/^Input buffer (has corrupt header: )?/, '')})`;
+  const message = (error instanceof Error ? error.message : String(error)).replace(
+    'Input buffer has corrupt header: ',
+    '',
+  );
+  const line = message.split('\n').find((part) => part.trim() !== '' && !part.startsWith('source: ')) ?? message;
+  return `cannot be decoded (${line.replace(/^\w+: /, '')})`;
 }
 
 /** Side, in multiples of the output's, to which libvips brings a JPEG before the area average. */

@@ -9,8 +9,8 @@ export {
 export { type DecodeOptions, decodePicture } from './decode.js';
 export { type EmojiOptions, type EmojiPictures, readEmoji } from './emoji.js';
 export { EMOJI_PACKAGES } from './emoji-packages.js';
-export { type Pairs, readPairs, selectPictures } from './pairs.js';
-export { type Pictures, readPictures } from './pictures.js';
+export { type Pairs, readPairs } from './pairs.js';
+export { type Pictures, readPictures, selectPictures } from './pictures.js';
 export {
   type AugmentRecipe,
   COLOUR_KEEPING_RECIPE,

@@ -1,6 +1,6 @@
 import { NearmissError } from '../errors.js';
 import type { ReadOptions } from './batches.js';
-import { type Pictures, pictureBytes, readPictures, sharedPixels } from './pictures.js';
+import { type Pictures, readPictures, selectPictures } from './pictures.js';
 
 /** Two views of each item: row i of `a` and row i of `b` show the same one. */
 export interface Pairs {
@@ -13,31 +13,6 @@ export interface Pairs {
 /** A relative path without its extension. */
 function stem(name: string): string {
   return name.replace(/\.[^./]+$/, '');
-}
-
-/** The given rows of some pictures, in that order. */
-export function selectPictures(pictures: Pictures, rows: ArrayLike<number>): Pictures {
-  const { size, count } = pictures;
-  const order = Array.from(rows);
-  const wrong = order.find((row) => !Number.isInteger(row) || row < 0 || row >= count);
-  if (wrong !== undefined) {
-    throw new NearmissError('NM_OPTION_INVALID', `rows: found ${wrong}, allowed: whole numbers 0 to ${count - 1}`);
-  }
-  const length = pictureBytes(size);
-  const data = sharedPixels(order.length, size);
-  order.forEach((row, to) => {
-    data.set(pictures.data.subarray(row * length, (row + 1) * length), to * length);
-  });
-  const { labels, classes } = pictures;
-  return {
-    size,
-    count: order.length,
-    data,
-    names: order.map((row) => pictures.names[row] ?? ''),
-    hashes: order.map((row) => pictures.hashes[row] ?? ''),
-    ...(labels && classes && { labels: Int32Array.from(order, (row) => labels[row] ?? 0), classes }),
-    skipped: pictures.skipped,
-  };
 }
 
 function byStem(pictures: Pictures, source: string): Map<string, number> {
@@ -67,8 +42,10 @@ function byStem(pictures: Pictures, source: string): Map<string, number> {
  *   `x.jpg`); else as `readPictures`
  */
 export async function readPairs(a: string, b: string, options: ReadOptions): Promise<Pairs> {
-  const left = await readPictures(a, options);
-  const right = await readPictures(b, options);
+  let files = 0;
+  const counted = { ...options, onProgress: (): void => options.onProgress?.(++files, undefined) };
+  const left = await readPictures(a, counted);
+  const right = await readPictures(b, counted);
   const leftRows = byStem(left, a);
   const rightRows = byStem(right, b);
   const shared = [...leftRows.keys()].filter((name) => rightRows.has(name));

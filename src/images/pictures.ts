@@ -99,3 +99,28 @@ export async function gatherPictures(
     ...(classNames && labelled(classNames)),
   };
 }
+
+/** The given rows of some pictures, in that order. */
+export function selectPictures(pictures: Pictures, rows: ArrayLike<number>): Pictures {
+  const { size, count } = pictures;
+  const order = Array.from(rows);
+  const wrong = order.find((row) => !Number.isInteger(row) || row < 0 || row >= count);
+  if (wrong !== undefined) {
+    throw new NearmissError('NM_OPTION_INVALID', `rows: found ${wrong}, allowed: whole numbers 0 to ${count - 1}`);
+  }
+  const length = pictureBytes(size);
+  const data = sharedPixels(order.length, size);
+  order.forEach((row, to) => {
+    data.set(pictures.data.subarray(row * length, (row + 1) * length), to * length);
+  });
+  const { labels, classes } = pictures;
+  return {
+    size,
+    count: order.length,
+    data,
+    names: order.map((row) => pictures.names[row] ?? ''),
+    hashes: order.map((row) => pictures.hashes[row] ?? ''),
+    ...(labels && classes && { labels: Int32Array.from(order, (row) => labels[row] ?? 0), classes }),
+    skipped: pictures.skipped,
+  };
+}

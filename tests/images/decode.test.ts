@@ -185,6 +185,15 @@ describe('decodePicture', () => {
       }
     });
 
+    test.each([
+      ['JPEG', () => quarters(200).jpeg(), 'cannot be decoded (premature end of JPEG image)'],
+      ['AVIF', () => quarters(200).avif(), /^cannot be decoded \(Invalid input: /],
+      ['GIF', () => quarters(200).gif(), 'cannot be decoded (Unexpected end of GIF source data)'],
+    ])('and says of a truncated %s what is wrong', async (_, make, reason) => {
+      const bytes = await make().toBuffer();
+      expect(await reasonOf(bytes.subarray(0, Math.floor(bytes.length / 2)))).toMatch(reason);
+    });
+
     test('damaged data inside a PNG', async () => {
       const bytes = await quarters(200).png().toBuffer();
       bytes.fill(0x55, 60, 90);

@@ -168,7 +168,9 @@ describe('readPairs', () => {
     const a = await writeTree(join(folder, 'pair-a'), { 'x/1.png': red, '2.png': green, 'alone.png': blue });
     const jpeg = await quarters(8).jpeg().toBuffer();
     const b = await writeTree(join(folder, 'pair-b'), { '2.jpg': jpeg, 'x/1.png': blue, 'z.png': red, 'bad.png': '' });
-    const pairs = await readPairs(a, b, { size });
+    const seen: number[] = [];
+    const pairs = await readPairs(a, b, { size, onProgress: (done) => seen.push(done) });
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(pairs.a.names).toEqual(['2.png', 'x/1.png']);
     expect(pairs.b.names).toEqual(['2.jpg', 'x/1.png']);
     expect(colours(pairs.a)).toEqual(['00ff00', 'ff0000']);
