@@ -29,8 +29,11 @@ export class Follower {
     this.#index = index;
     this.#path = path;
     this.#all = db.prepare('SELECT row, vector FROM items ORDER BY row').raw();
-    this.#written = db.prepare('SELECT row, vector FROM items WHERE change > ? ORDER BY row').raw();
-    this.#removed = db.prepare('SELECT row FROM removals WHERE change > ? ORDER BY row').raw();
+    // Left to itself SQLite walks all items in the order of their rows, rather than sort the few that are new.
+    this.#written = db
+      .prepare('SELECT row, vector FROM items INDEXED BY items_by_change WHERE change > ? ORDER BY row')
+      .raw();
+    this.#removed = db.prepare('SELECT row FROM removals WHERE change > ?').raw();
   }
 
   /** Brings the index to `state`; must run in the transaction in which the state was read. */

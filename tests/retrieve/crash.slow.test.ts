@@ -10,7 +10,7 @@ import { openStore, type SqliteStore } from '../../src/retrieve/sqlite-store.js'
 // `npm run build` has run before; the child imports what it made.
 const DIST = new URL('../../dist/retrieve/index.js', import.meta.url).href;
 const SCRIPT = fileURLToPath(new URL('./crash.mjs', import.meta.url));
-const ROUNDS = 30;
+const ROUNDS = 20;
 
 interface Line {
   readonly ready?: number;
