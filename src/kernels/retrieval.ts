@@ -32,7 +32,7 @@ function checkScan({ exports, memory, tier }: RetrievalKernels): void {
   table.reserve(count);
   const rows = table.view(0, count);
   for (let i = 0; i < rows.length; i++) rows[i] = Math.floor(i / dimension);
-  for (const queries of [1, 3]) {
+  for (const queries of [1, 4]) {
     const { rows: found, scores } = table.search(new Float32Array(queries * dimension).fill(1), 2, count);
     for (let i = 0; i < found.length; i++) {
       const row = count - 1 - (i % 2);

@@ -37,7 +37,7 @@ export const MAX_TOP = 1000;
 const LANES = 8;
 const PANELS = 8;
 /** From this many queries on, a panel of eight is faster than one scan a query. */
-const PANEL_FROM = 3;
+const PANEL_FROM = 4;
 /** Rows of one block, bytes: stays in the second-level cache while the panels take turns. */
 const BLOCK_BYTES = 128 * 1024;
 const PAGE = 65536;
