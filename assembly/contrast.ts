@@ -89,19 +89,31 @@ function ahead(s: v128, index: v128, boundary: v128, boundaryIndex: v128): v128 
   );
 }
 
+// An anchor's record of sums, 64 bytes: what is asked for, and the lanes of a run that is not complete.
+const SUM_WX: usize = 0; // float64
+const SUM_W: usize = 8; // float64; 0 for beta 0
+const SUM_AHEAD: usize = 16; // float64
+const HARDEST: usize = 24; // float64
+const LANES_WX: usize = 32;
+const LANES_W: usize = 48;
+const RECORD: usize = 64;
+
 /**
- * The sums of `rows` anchors over rows of `columns` (a multiple of 4) similarities; masked ones count for nothing.
+ * The sums of `rows` anchors over columns [firstColumn, firstColumn + columns) of `allColumns` (multiples of 4); masked
+ * similarities count for nothing. Column 0 begins an anchor's record and the last column completes it; between them the
+ * additions are the same, in the same order, whether a row comes whole or in parts.
  *
  * `table` points at the first of these anchors. With `fixedShift` exponents are of (s - 1)/tau, which the gradient can
- * share between two anchors; without it the shift is the largest selected similarity, so that nothing underflows at any
- * temperature. Shifts are written to the table. Written per anchor, as float64: sum of w x, sum of w (for beta 0 not
- * computed: 0), sum of x over the candidates ahead of the ring (their own shift), largest unmasked similarity.
+ * share between two anchors; without it (whole rows only) the shift is the largest selected similarity, so that nothing
+ * underflows at any temperature. Shifts are written to the table.
  */
 export function sumNegatives(
   similarities: usize,
   stride: usize,
   rows: i32,
+  firstColumn: i32,
   columns: i32,
+  allColumns: i32,
   exponent: f32,
   beta: f32,
   fixedShift: i32,
@@ -109,11 +121,15 @@ export function sumNegatives(
   neighbours: i32,
   table: usize,
   fieldStride: usize,
-  out: usize,
+  records: usize,
 ): void {
-  for (let r = 0; r < rows; r++, similarities += stride, table += 4, out += 32) {
-    const hardest = largest(similarities, columns);
-    store<f64>(out, hardest, 24);
+  for (let r = 0; r < rows; r++, similarities += stride, table += 4, records += RECORD) {
+    if (firstColumn == 0) {
+      memory.fill(records, 0, RECORD);
+      store<f64>(records, -Infinity, HARDEST);
+    }
+    const hardest = max<f32>(<f32>load<f64>(records, HARDEST), largest(similarities, columns));
+    store<f64>(records, hardest, HARDEST);
     const firstIn = ring ? load<f32>(table + FIRST_IN * fieldStride) : Infinity;
     let shift: f32 = 1;
     if (!fixedShift) shift = abs(firstIn) < Infinity ? firstIn : hardest;
@@ -122,15 +138,18 @@ export function sumNegatives(
     store<f32>(table + SHIFT * fieldStride, shift);
     const neighbourShift: f32 = abs(hardest) < Infinity ? hardest : 0;
     store<f32>(table + NEIGHBOUR_SHIFT * fieldStride, neighbourShift);
-    store<f64>(out, neighbours ? sumAhead(similarities, columns, exponent, neighbourShift, table, fieldStride) : 0, 16);
+    if (neighbours) {
+      const ahead = sumAhead(similarities, columns, exponent, neighbourShift, table, fieldStride);
+      store<f64>(records, ahead, SUM_AHEAD);
+    }
     if (ring) {
-      if (beta == 0) sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, UNIFORM, true);
-      else if (beta == 1) sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, LINEAR, true);
-      else sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, POWER, true);
+      if (beta == 0) sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, UNIFORM, true);
+      else if (beta == 1) sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, LINEAR, true);
+      else sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, POWER, true);
     } else {
-      if (beta == 0) sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, UNIFORM, false);
-      else if (beta == 1) sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, LINEAR, false);
-      else sumRow(similarities, columns, exponent, beta, shift, table, fieldStride, out, POWER, false);
+      if (beta == 0) sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, UNIFORM, false);
+      else if (beta == 1) sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, LINEAR, false);
+      else sumRow(similarities, firstColumn, columns, allColumns, exponent, beta, shift, table, fieldStride, records, POWER, false);
     }
   }
 }
@@ -151,13 +170,15 @@ function largest(row: usize, columns: i32): f32 {
 @inline
 function sumRow(
   row: usize,
+  firstColumn: i32,
   columns: i32,
+  allColumns: i32,
   exponent: f32,
   beta: f32,
   shift: f32,
   table: usize,
   fieldStride: usize,
-  out: usize,
+  record: usize,
   weighting: i32,
   ring: bool,
 ): void {
@@ -179,12 +200,16 @@ function sumRow(
   const firstOutIndex = v128.load32_splat(table + FIRST_OUT_INDEX * fieldStride);
   const four = i32x4.splat(4);
   let index = i32x4(0, 1, 2, 3);
-  let totalWX: f64 = 0;
-  let totalW: f64 = 0;
-  for (let start = 0; start < columns; start += RUN) {
-    const end = row + ((<usize>min<i32>(RUN, columns - start)) << 2);
-    let sumWX = f32x4.splat(0);
-    let sumW = f32x4.splat(0);
+  let sumWX = v128.load(record, LANES_WX);
+  let sumW = v128.load(record, LANES_W);
+  const zero = f32x4.splat(0);
+  let column = firstColumn;
+  const lastColumn = firstColumn + columns;
+  while (column < lastColumn) {
+    // Runs begin at multiples of RUN, wherever this part of the row begins.
+    const runEnd = min<i32>(lastColumn, column - (column % RUN) + RUN);
+    const end = row + ((<usize>(runEnd - column)) << 2);
+    column = runEnd;
     for (; row < end; row += 16) {
       const s = v128.load(row);
       const y = f32x4.mul(f32x4.sub(s, middle), factor);
@@ -213,11 +238,15 @@ function sumRow(
         sumW = f32x4.add(sumW, x);
       }
     }
-    totalWX += <f64>sumLanes(sumWX);
-    totalW += <f64>sumLanes(sumW);
+    if (column % RUN == 0 || column == allColumns) {
+      store<f64>(record, load<f64>(record, SUM_WX) + <f64>sumLanes(sumWX), SUM_WX);
+      store<f64>(record, load<f64>(record, SUM_W) + <f64>sumLanes(sumW), SUM_W);
+      sumWX = zero;
+      sumW = zero;
+    }
   }
-  store<f64>(out, totalWX);
-  store<f64>(out, totalW, 8);
+  v128.store(record, sumWX, LANES_WX);
+  v128.store(record, sumW, LANES_W);
 }
 
 /** Sum of x over the candidates ahead of the ring. */

@@ -35,12 +35,18 @@ function similarityOf(key: u64): f32 {
   return reinterpret<f32>(ascending ^ ((ascending >> 31) & 0x7fffffff));
 }
 
-/** Bucket of 4 similarities: 0 holds 1 and above, the last holds -1 and below. Never increases with similarity. */
+/** Adding 2^23 rounds a number in [0, 2^22] to an integer, which then is the lowest bits. */
+const ROUNDING: f32 = 8388608;
+
+/**
+ * Bucket of 4 similarities: 0 holds 1 and above, the last holds -1 and below. Never increases with similarity, and
+ * `within` (buckets - 1, a mask) keeps it inside for NaN.
+ */
 // @ts-ignore: decorator
 @inline
-function bucketOf(s: v128, one: v128, scale: v128, zero: v128, last: v128): v128 {
+function bucketOf(s: v128, one: v128, scale: v128, zero: v128, last: v128, rounding: v128, within: v128): v128 {
   const place = f32x4.mul(f32x4.sub(one, s), scale);
-  return i32x4.trunc_sat_f32x4_s(f32x4.pmin(f32x4.pmax(place, zero), last));
+  return v128.and(f32x4.add(f32x4.pmin(last, f32x4.pmax(zero, place)), rounding), within);
 }
 
 /** The key at `rank` (from 0) of `count` keys; reorders them. Expected O(count) for any order of the keys. */
@@ -74,38 +80,69 @@ function quickselect(keys: usize, count: i32, rank: i32): u64 {
   return load<u64>(keys + ((<usize>rank) << 3));
 }
 
-/** The key at `rank` of a row whose buckets are counted at `buckets`. */
-function keyAtRank(row: usize, columns: i32, rank: i32, buckets: usize, bucketCount: i32, keys: usize): u64 {
+/** The bucket that holds `rank`. */
+function bucketAtRank(rank: i32, buckets: usize): i32 {
   let bucket = 0;
-  let ahead = 0;
-  for (;;) {
-    const inside = load<i32>(buckets + ((<usize>bucket) << 2));
-    if (ahead + inside > rank) break;
-    ahead += inside;
+  let before = load<i32>(buckets);
+  while (before <= rank) {
     bucket++;
+    before += load<i32>(buckets + ((<usize>bucket) << 2));
   }
+  return bucket;
+}
+
+/** Candidates in the buckets before `bucket`. */
+function countBefore(bucket: i32, buckets: usize): i32 {
+  let before = 0;
+  for (let b = 0; b < bucket; b++) before += load<i32>(buckets + ((<usize>b) << 2));
+  return before;
+}
+
+/**
+ * Collects the keys of two buckets (or of one given twice): those of the first from the start of `keys`, those of the
+ * second from its end backwards, where there is room for all keys of a row.
+ */
+function collect(row: usize, columns: i32, first: i32, second: i32, bucketCount: i32, keys: usize): void {
   const one = f32x4.splat(1);
   const zero = f32x4.splat(0);
   const scale = f32x4.splat(<f32>bucketCount * 0.5);
   const last = f32x4.splat(<f32>(bucketCount - 1));
-  const wanted = i32x4.splat(bucket);
+  const rounding = f32x4.splat(ROUNDING);
+  const within = i32x4.splat(bucketCount - 1);
   const masked = f32x4.splat(-Infinity);
-  let count = 0;
+  const wantedFirst = i32x4.splat(first);
+  const wantedSecond = i32x4.splat(second);
+  let head = keys;
+  let tail = keys + ((<usize>columns) << 3);
   for (let j = 0; j < columns; j += 4) {
     const s = v128.load(row + ((<usize>j) << 2));
-    const found = v128.and(i32x4.eq(bucketOf(s, one, scale, zero, last), wanted), f32x4.gt(s, masked));
+    const bucket = bucketOf(s, one, scale, zero, last, rounding, within);
+    const inFirst = i32x4.eq(bucket, wantedFirst);
+    const found = v128.or(inFirst, i32x4.eq(bucket, wantedSecond));
     if (v128.any_true(found)) {
-      const bits = i32x4.bitmask(found);
+      const bits = i32x4.bitmask(v128.and(found, f32x4.gt(s, masked)));
+      const firstBits = i32x4.bitmask(inFirst);
       for (let lane = 0; lane < 4; lane++) {
-        if ((bits >> lane) & 1) {
-          const key = keyOf(load<f32>(row + ((<usize>(j + lane)) << 2)), j + lane);
-          store<u64>(keys + ((<usize>count) << 3), key);
-          count++;
+        if (!((bits >> lane) & 1)) continue;
+        const key = keyOf(load<f32>(row + ((<usize>(j + lane)) << 2)), j + lane);
+        if ((firstBits >> lane) & 1) {
+          store<u64>(head, key);
+          head += 8;
+        } else {
+          tail -= 8;
+          store<u64>(tail, key);
         }
       }
     }
   }
-  return quickselect(keys, count, rank - ahead);
+}
+
+/** Writes a boundary: similarity, and index in the next field. */
+// @ts-ignore: decorator
+@inline
+function storeBoundary(at: usize, boundStride: usize, similarity: f32, index: i32): void {
+  store<f32>(at, similarity);
+  store<i32>(at + boundStride, index);
 }
 
 /**
@@ -138,6 +175,8 @@ export function selectRing(
   const zero = f32x4.splat(0);
   const scale = f32x4.splat(<f32>bucketCount * 0.5);
   const last = f32x4.splat(<f32>(bucketCount - 1));
+  const rounding = f32x4.splat(ROUNDING);
+  const within = i32x4.splat(bucketCount - 1);
   const masked = f32x4.splat(-Infinity);
   for (let r = 0; r < rows; r++) {
     const row = similarities + <usize>r * stride;
@@ -145,7 +184,7 @@ export function selectRing(
     let absent = zero;
     for (let j = 0; j < columns; j += 4) {
       const s = v128.load(row + ((<usize>j) << 2));
-      const bucket = i32x4.shl(bucketOf(s, one, scale, zero, last), 2);
+      const bucket = i32x4.shl(bucketOf(s, one, scale, zero, last, rounding, within), 2);
       // A masked lane counts in the last bucket, and is taken out of it again below.
       absent = i32x4.add(absent, f32x4.eq(s, masked));
       const b0 = buckets + <usize>i32x4.extract_lane(bucket, 0);
@@ -165,24 +204,30 @@ export function selectRing(
     const present = columns - missing;
     const end = <i32>floor<f64>(outer * <f64>present);
     const start = <i32>floor<f64>(inner * <f64>(innerOfOuter ? end : present));
-    const at = bounds + ((<usize>r) << 2);
     store<i32>(ranks + ((<usize>r) << 2), start);
     store<i32>(sizes + ((<usize>r) << 2), max<i32>(0, end - start));
-    if (start > 0 && start < present) {
-      const key = keyAtRank(row, columns, start, buckets, bucketCount, keys);
-      store<f32>(at, similarityOf(key));
-      store<i32>(at + boundStride, <i32>key);
+
+    const firstIn = bounds + ((<usize>r) << 2);
+    const firstOut = firstIn + boundStride * 2;
+    const limited = start > 0 && start < present;
+    const open = end >= present;
+    const bucketIn = limited ? bucketAtRank(start, buckets) : -1;
+    const bucketOut = open ? -1 : bucketAtRank(end, buckets);
+    if (limited || !open) collect(row, columns, bucketIn, bucketOut, bucketCount, keys);
+    if (limited) {
+      const inside = load<i32>(buckets + ((<usize>bucketIn) << 2));
+      const key = quickselect(keys, inside, start - countBefore(bucketIn, buckets));
+      storeBoundary(firstIn, boundStride, similarityOf(key), <i32>key);
     } else {
-      store<f32>(at, start > 0 ? -Infinity : Infinity);
-      store<i32>(at + boundStride, 0);
+      storeBoundary(firstIn, boundStride, start > 0 ? -Infinity : Infinity, 0);
     }
-    if (end < present) {
-      const key = keyAtRank(row, columns, end, buckets, bucketCount, keys);
-      store<f32>(at + boundStride * 2, similarityOf(key));
-      store<i32>(at + boundStride * 3, <i32>key);
+    if (open) {
+      storeBoundary(firstOut, boundStride, -Infinity, 0);
     } else {
-      store<f32>(at + boundStride * 2, -Infinity);
-      store<i32>(at + boundStride * 3, 0);
+      const inside = load<i32>(buckets + ((<usize>bucketOut) << 2));
+      const found = bucketOut == bucketIn ? keys : keys + ((<usize>(columns - inside)) << 3);
+      const key = quickselect(found, inside, end - countBefore(bucketOut, buckets));
+      storeBoundary(firstOut, boundStride, similarityOf(key), <i32>key);
     }
   }
 }

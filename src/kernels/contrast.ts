@@ -26,6 +26,18 @@ export const ANCHOR_FIELD: {
 };
 export const ANCHOR_FIELDS = 10;
 
+/** Fields of an anchor's record of sums, float64; for β = 0 `sumW` is 0. */
+export const SUM_FIELD: {
+  readonly sumWX: 0;
+  readonly sumW: 1;
+  /** Σ x of the candidates ahead of the ring. */
+  readonly sumAhead: 2;
+  /** Largest unmasked similarity. */
+  readonly hardest: 3;
+} = { sumWX: 0, sumW: 1, sumAhead: 2, hardest: 3 };
+/** Float64 places of a record; the last four are the kernel's own. */
+export const SUM_FIELDS = 8;
+
 export interface ContrastExports {
   /** Masks (-Infinity) an anchor's own two views, rows i and i ± half, and columns that are padding. */
   maskViews(
@@ -50,14 +62,17 @@ export interface ContrastExports {
   /** Masks the columns from `present` on. */
   maskPadding(tile: number, stride: number, rows: number, present: number, columns: number): void;
   /**
-   * Per anchor, as float64: Σ w x, Σ w (0 for beta 0), Σ x of the candidates ahead of the ring, and the largest
-   * similarity; writes the shifts into the table. `exponent` is log2(e)/τ.
+   * Adds columns [firstColumn, firstColumn + columns) of `allColumns` to the anchors' sums: a record of `SUM_FIELDS`
+   * float64 each, which begins with column 0 and is complete after the last. Writes the shifts into the table.
+   * `exponent` is log2(e)/τ. Without `fixedShift` rows must come whole.
    */
   sumNegatives(
     similarities: number,
     stride: number,
     rows: number,
+    firstColumn: number,
     columns: number,
+    allColumns: number,
     exponent: number,
     beta: number,
     fixedShift: number,
@@ -65,7 +80,7 @@ export interface ContrastExports {
     neighbours: number,
     table: number,
     fieldStride: number,
-    out: number,
+    records: number,
   ): void;
   /** Replaces similarities by the weights of their pairs; `mirrored` adds the column's weight as an anchor. */
   pairWeights(

@@ -1,5 +1,5 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELD } from '../kernels/contrast.js';
+import { ANCHOR_FIELD, SUM_FIELD, SUM_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
 import { type AnchorLoss, type AnchorSums, anchorLoss } from './anchor-loss.js';
 import type { ResolvedObjective } from './objective.js';
@@ -42,97 +42,124 @@ export function kernelObjective(objective: ResolvedObjective): KernelObjective {
   };
 }
 
-/** Rows of masked similarities whose anchors are to be evaluated. */
+/** Anchors in consecutive rows, and where their numbers are. */
 export interface AnchorRows {
-  /** Address of the first row, bytes between rows, and candidates a row (a multiple of 8). */
-  readonly similarities: number;
-  readonly stride: number;
-  readonly columns: number;
   /** Index of the first row's anchor, and the rows. */
   readonly first: number;
   readonly rows: number;
-  /** The anchors' table, addressed from anchor 0. */
+  /** The anchors' table, addressed from anchor 0, and the bytes between its fields. */
   readonly table: number;
   readonly fieldStride: number;
-  /** Scratch: 32 bytes a row; 8 bytes a row and `ringScratch(columns)`. */
-  readonly sums: number;
-  readonly ringScratch: number;
+  /** Records of these rows' sums (64 bytes each). */
+  readonly records: number;
+  /** Ring ranks and sizes (int32, 4 bytes a row each, one after the other). */
+  readonly ranks: number;
 }
 
-/**
- * Evaluates rows of anchors: writes their entries of the table (derivatives divided by `total`) and adds to `into`.
- * `positive(anchor)` is an anchor's similarity to its positive, `negatives(anchor)` its number of unmasked candidates.
- *
- * @throws NM_NO_NEGATIVES where the objective leaves an anchor without a negative that it cannot do without
- */
-export function evaluateAnchors(
+/** Bytes of `AnchorRows.records` and of the `ranks` of `rows` anchors. */
+export const RECORD_BYTES: number = 8 * SUM_FIELDS;
+export const RANK_BYTES = 8;
+
+/** Masked similarities of some columns of `AnchorRows`. */
+export interface SimilarityRows {
+  readonly address: number;
+  /** Bytes between rows. */
+  readonly stride: number;
+  readonly firstColumn: number;
+  readonly columns: number;
+  /** Columns of whole rows, padding included. */
+  readonly allColumns: number;
+}
+
+/** Selects rings in whole rows of similarities; `scratch` holds `ringScratch(columns)` bytes. */
+export function selectRings(
+  kernels: TrainingKernels,
+  { objective: { select } }: KernelObjective,
+  anchors: AnchorRows,
+  similarities: SimilarityRows,
+  scratch: number,
+): void {
+  if (select.kind !== 'ring') return;
+  const { first, rows, table, fieldStride, ranks } = anchors;
+  kernels.exports.selectRing(
+    similarities.address,
+    similarities.stride,
+    rows,
+    similarities.columns,
+    select.inner,
+    select.outer,
+    select.innerOfOuter ? 1 : 0,
+    table + 4 * first + ANCHOR_FIELD.firstIn * fieldStride,
+    fieldStride,
+    ranks,
+    ranks + 4 * rows,
+    scratch,
+  );
+}
+
+/** Adds columns to the anchors' sums; without a fixed shift, or with a ring, rows must come whole. */
+export function sumNegatives(
   kernels: TrainingKernels,
   { objective, exponent, fixedShift, ring, neighbours }: KernelObjective,
-  rows: AnchorRows,
-  from: number,
-  to: number,
-  positive: (anchor: number) => number,
-  negatives: (anchor: number) => number,
-  total: number,
-  into: ContrastSums,
-  losses?: Float64Array,
+  anchors: AnchorRows,
+  similarities: SimilarityRows,
 ): void {
-  const { exports, heap } = kernels;
-  const { select, beta } = objective;
-  const { fieldStride } = rows;
-  const table = rows.table + 4 * rows.first;
-  const ranks = rows.ringScratch;
-  const sizes = ranks + 4 * rows.rows;
-  if (select.kind === 'ring') {
-    exports.selectRing(
-      rows.similarities,
-      rows.stride,
-      rows.rows,
-      rows.columns,
-      select.inner,
-      select.outer,
-      select.innerOfOuter ? 1 : 0,
-      table + ANCHOR_FIELD.firstIn * fieldStride,
-      fieldStride,
-      ranks,
-      sizes,
-      sizes + 4 * rows.rows,
-    );
-  }
-  exports.sumNegatives(
-    rows.similarities,
-    rows.stride,
-    rows.rows,
-    rows.columns,
+  kernels.exports.sumNegatives(
+    similarities.address,
+    similarities.stride,
+    anchors.rows,
+    similarities.firstColumn,
+    similarities.columns,
+    similarities.allColumns,
     exponent,
-    beta,
+    objective.beta,
     fixedShift,
     ring,
     neighbours,
-    table,
-    fieldStride,
-    rows.sums,
+    anchors.table + 4 * anchors.first,
+    anchors.fieldStride,
+    anchors.records,
   );
+}
 
-  const { buffer } = heap.memory;
-  const field = (index: number): Float32Array => new Float32Array(buffer, table + index * fieldStride, rows.rows);
+/** What `solveAnchors` needs to know beside the sums. */
+export interface AnchorFacts {
+  /** Rows outside [from, to) only fill a tile up. */
+  readonly from: number;
+  readonly to: number;
+  /** An anchor's similarity to its positive. */
+  positive(anchor: number): number;
+  /** An anchor's unmasked candidates. */
+  negatives(anchor: number): number;
+  /** Number that the loss is a mean over: derivatives are divided by it. */
+  readonly total: number;
+  readonly losses?: Float64Array | undefined;
+}
+
+/**
+ * Turns complete sums into losses, which are added to `into`, and derivatives, which go to the anchors' table.
+ *
+ * @throws NM_NO_NEGATIVES where the objective leaves an anchor without a negative that it cannot do without
+ */
+export function solveAnchors(
+  kernels: TrainingKernels,
+  { objective, ring }: KernelObjective,
+  { first, rows, table, fieldStride, records, ranks }: AnchorRows,
+  { from, to, positive, negatives, total, losses }: AnchorFacts,
+  into: ContrastSums,
+): void {
+  const { buffer } = kernels.heap.memory;
+  const field = (index: number): Float32Array =>
+    new Float32Array(buffer, table + 4 * first + index * fieldStride, rows);
   const shift = field(ANCHOR_FIELD.shift);
   const scaleWX = field(ANCHOR_FIELD.scaleWX);
   const scaleW = field(ANCHOR_FIELD.scaleW);
   const neighbourShift = field(ANCHOR_FIELD.neighbourShift);
   const neighbourScale = field(ANCHOR_FIELD.neighbourScale);
   const positiveScale = field(ANCHOR_FIELD.positiveScale);
-  const found = new Float64Array(buffer, rows.sums, 4 * rows.rows);
-  const selected = new Int32Array(buffer, sizes, rows.rows);
-  const sums: AnchorSums = {
-    positive: 0,
-    count: 0,
-    shift: 0,
-    sumWX: 0,
-    sumW: 0,
-    sumAhead: 0,
-    neighbourShift: 0,
-  };
+  const found = new Float64Array(buffer, records, SUM_FIELDS * rows);
+  const ringSizes = new Int32Array(buffer, ranks + 4 * rows, rows);
+  const sums: AnchorSums = { positive: 0, count: 0, shift: 0, sumWX: 0, sumW: 0, sumAhead: 0, neighbourShift: 0 };
   const result: AnchorLoss = {
     loss: 0,
     scaleWX: 0,
@@ -141,27 +168,22 @@ export function evaluateAnchors(
     positiveScale: 0,
     floored: false,
   };
-  for (let r = 0; r < rows.rows; r++) {
-    const anchor = rows.first + r;
+  for (let r = 0; r < rows; r++) {
+    const anchor = first + r;
     if (anchor < from || anchor >= to) {
-      // A row that only fills a tile up: it must not pull, and exponents relative to 1 stay finite.
+      // Such a row must not pull, and exponents relative to 1 stay finite.
       shift[r] = neighbourShift[r] = 1;
       scaleWX[r] = scaleW[r] = neighbourScale[r] = positiveScale[r] = 0;
       continue;
     }
+    const record = SUM_FIELDS * r;
     sums.positive = positive(anchor);
-    sums.count = ring ? selected[r]! : negatives(anchor);
-    if (sums.count === 0 && (ring || !objective.positiveInPartition)) {
-      const what = select.kind === 'ring' ? `the ring [${select.inner}, ${select.outer})` : 'the objective';
-      throw new NearmissError(
-        'NM_NO_NEGATIVES',
-        `anchor ${anchor}: ${what} selects none of ${negatives(anchor)} candidates, allowed: at least one`,
-      );
-    }
+    sums.count = ring ? ringSizes[r]! : negatives(anchor);
+    if (sums.count === 0) requireDefined(objective, anchor, negatives(anchor));
     sums.shift = shift[r]!;
-    sums.sumWX = found[4 * r]!;
-    sums.sumW = found[4 * r + 1]!;
-    sums.sumAhead = found[4 * r + 2]!;
+    sums.sumWX = found[record + SUM_FIELD.sumWX]!;
+    sums.sumW = found[record + SUM_FIELD.sumW]!;
+    sums.sumAhead = found[record + SUM_FIELD.sumAhead]!;
     sums.neighbourShift = neighbourShift[r]!;
     anchorLoss(sums, objective, result);
     scaleWX[r] = result.scaleWX / total;
@@ -170,9 +192,21 @@ export function evaluateAnchors(
     positiveScale[r] = result.positiveScale / total;
     into.loss += result.loss;
     into.positiveSimilarity += sums.positive;
+    const hardest = found[record + SUM_FIELD.hardest]!;
     // Without any candidate there is no hardest one.
-    if (found[4 * r + 3]! > -Infinity) into.hardestSimilarity += found[4 * r + 3]!;
+    if (hardest > -Infinity) into.hardestSimilarity += hardest;
     if (result.floored) into.floored++;
     if (losses) losses[anchor] = result.loss;
   }
+}
+
+/** Only a loss with the positive in its partition sum is defined without negatives: it is 0 then. */
+function requireDefined(objective: ResolvedObjective, anchor: number, candidates: number): void {
+  const { select, positiveInPartition } = objective;
+  if (select.kind === 'all' && positiveInPartition) return;
+  const what = select.kind === 'ring' ? `the ring [${select.inner}, ${select.outer})` : 'the objective';
+  throw new NearmissError(
+    'NM_NO_NEGATIVES',
+    `anchor ${anchor}: ${what} selects none of ${candidates} candidates, allowed: at least one`,
+  );
 }

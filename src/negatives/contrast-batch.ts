@@ -1,10 +1,13 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/contrast.js';
+import { ANCHOR_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
-import { type ContrastSums, evaluateAnchors, type KernelObjective, kernelObjective } from './anchors.js';
-import { requireIds, requireInteger, requireUnitLength } from './guards.js';
+import { type ContrastSums, kernelObjective, RANK_BYTES, RECORD_BYTES } from './anchors.js';
+import { type Batch, type BatchBlock, type BatchLayout, TILE, TILE_STRIDE } from './batch.js';
+import { BLOCK, evaluateRange } from './batch-anchors.js';
+import { addGradients } from './batch-gradients.js';
+import { requireIds, requireInteger } from './guards.js';
 import type { ResolvedObjective } from './objective.js';
-import { takeWorkspace, type Workspace } from './workspace.js';
+import { takeWorkspace } from './workspace.js';
 
 export interface ContrastBatchInput {
   /** Address of float32 [count, dim]: unit-length embeddings, rows i and i + count/2 the two views of one item. */
@@ -23,35 +26,8 @@ export interface ContrastBatchInput {
   readonly losses?: Float64Array | undefined;
 }
 
-/** Similarities that are kept between the two passes; larger batches compute them twice, tile by tile. */
-export const KEPT_BYTES: number = 17 * 2 ** 20;
-const TILE = 64;
-/** Anchors whose whole rows of similarities are in memory at once when they are not kept. */
-const BLOCK = 32;
-
-type Blocks = 'panels' | 'slices' | 'sums' | 'similarities' | 'table' | 'rowSums' | 'ring' | 'ids';
-
-interface Batch {
-  readonly kernels: TrainingKernels;
-  readonly input: ContrastBatchInput;
-  readonly kernel: KernelObjective;
-  readonly at: Workspace<Blocks>['at'];
-  /** Anchors [from, to), and the multiples of 8 around them. */
-  readonly from: number;
-  readonly to: number;
-  readonly first: number;
-  readonly end: number;
-  /** Rows with padding, and slices of 8 dimensions. */
-  readonly padded: number;
-  readonly slices: number;
-  /** Bytes between rows of similarities: not a power of two, so that a column's rows do not share cache sets. */
-  readonly stride: number;
-  readonly kept: boolean;
-  /** Unmasked candidates of an anchor. */
-  readonly negatives: (anchor: number) => number;
-  /** Some items share an id. */
-  readonly sharedIds: boolean;
-}
+/** Similarities up to this size are kept from the first pass to the second; larger ones are computed anew. */
+const KEPT_BYTES = 17 * 2 ** 20;
 
 /**
  * Loss and gradient of an objective over a batch whose rows are anchors and candidates at once.
@@ -61,9 +37,10 @@ interface Batch {
  * has the same bits however they are split, and the gradients add up to that of the whole.
  *
  * Two passes over tiles of 64 x 64 similarities. The first gives each anchor's sums. In the second a tile holds the
- * weights with which rows i and j pull on each other, as anchor and candidate in both directions at once, so that the
- * symmetric half is never computed: 3·count²·dim multiply-adds' worth of flops against 6 of the plain formula (5 above
- * 2,000 views, where similarities are computed anew). Memory: about 3 copies of the rows and at most 17 MB.
+ * weights with which rows i and j pull on each other, as anchors and candidates of each other at once, so that of the
+ * symmetric pairs only one is computed. Of the plain formula's 6·count²·dim operations 3 are left, or 4 to 5 where the
+ * similarities take more than 17 MB (2,064 views) and are computed again instead of kept. Memory: about 3 copies of the
+ * rows, and these 17 MB at most.
  *
  * @throws NM_SHAPE_MISMATCH for an odd count, ids or a range that do not fit; NM_NOT_UNIT_LENGTH; NM_NO_NEGATIVES
  */
@@ -80,15 +57,24 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
   const first = Math.floor(from / 8) * 8;
   const end = Math.ceil(to / 8) * 8;
   const stride = 4 * (padded + 16);
-  const kept = (end - first) * stride <= KEPT_BYTES;
-  const { at, release } = takeWorkspace<Blocks>(heap, {
+  const kernel = kernelObjective(objective);
+  const own = end - first;
+  const layout: BatchLayout = own * stride <= KEPT_BYTES ? 'kept' : kernel.fixedShift ? 'tiles' : 'rows';
+  const similarities = {
+    kept: own * stride,
+    rows: Math.max(BLOCK * stride, TILE * TILE_STRIDE),
+    tiles: 2 * TILE * TILE_STRIDE,
+  };
+  const records = layout === 'tiles' ? own : TILE;
+  const { at, release } = takeWorkspace<BatchBlock>(heap, {
     panels: 4 * padded * dim,
     slices: 32 * padded * slices,
     sums: 32 * padded * slices,
-    similarities: (kept ? end - first : BLOCK) * stride,
+    similarities: similarities[layout],
     table: 4 * padded * ANCHOR_FIELDS,
-    rowSums: 32 * TILE,
-    ring: 8 * TILE + exports.ringScratch(padded),
+    records: RECORD_BYTES * records,
+    ranks: RANK_BYTES * records,
+    ring: exports.ringScratch(padded),
     ids: 4 * padded,
   });
   try {
@@ -105,7 +91,7 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
     const batch: Batch = {
       kernels,
       input,
-      kernel: kernelObjective(objective),
+      kernel,
       at,
       from,
       to,
@@ -114,7 +100,7 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
       padded,
       slices,
       stride,
-      kept,
+      layout,
       negatives,
       sharedIds,
     };
@@ -153,162 +139,4 @@ function countNegatives(
   if (ids) for (const id of ids) views.set(id, (views.get(id) ?? 0) + 2);
   if (!ids || views.size === ids.length) return { negatives: () => count - 2, sharedIds: false };
   return { negatives: (anchor) => count - views.get(ids[anchor % ids.length]!)!, sharedIds: true };
-}
-
-function mask(batch: Batch, tile: number, firstRow: number, rows: number, firstColumn: number, columns: number): void {
-  const { kernels, at, stride, sharedIds, input } = batch;
-  if (sharedIds) {
-    const present = Math.min(columns, input.count - firstColumn);
-    const [rowIds, columnIds] = [at.ids + 4 * firstRow, at.ids + 4 * firstColumn];
-    kernels.exports.maskEqual(tile, stride, rows, columns, rowIds, columnIds, present);
-  } else {
-    kernels.exports.maskViews(tile, stride, firstRow, rows, firstColumn, columns, input.count / 2);
-  }
-}
-
-/** First pass: similarities by rows, and from them each anchor's loss and its entries of the table. */
-function evaluateRange(batch: Batch, result: ContrastSums): void {
-  const { at, kept, first, end, from, to, padded, stride, input, kernels, kernel } = batch;
-  const half = input.count / 2;
-  const size = kept ? TILE : BLOCK;
-  const positives = new Float64Array(size);
-  for (let start = first; start < end; start += size) {
-    const rows = Math.min(size, end - start);
-    const block = at.similarities + (kept ? (start - first) * stride : 0);
-    if (kept) keepSimilarities(batch, start, rows);
-    else similarities(batch, start, rows, 0, padded, block);
-
-    const view = new Float32Array(kernels.heap.memory.buffer, block, (rows * stride) / 4);
-    for (let r = 0; r < rows; r++) {
-      const anchor = start + r;
-      if (anchor < from || anchor >= to) continue;
-      requireUnitLength('rows', anchor, view[(r * stride) / 4 + anchor]!);
-      positives[r] = view[(r * stride) / 4 + (anchor < half ? anchor + half : anchor - half)]!;
-    }
-    mask(batch, block, start, rows, 0, padded);
-    evaluateAnchors(
-      kernels,
-      kernel,
-      {
-        similarities: block,
-        stride,
-        columns: padded,
-        first: start,
-        rows,
-        table: at.table,
-        fieldStride: 4 * padded,
-        sums: at.rowSums,
-        ringScratch: at.ring,
-      },
-      from,
-      to,
-      (anchor) => positives[anchor - start]!,
-      batch.negatives,
-      input.count,
-      result,
-      input.losses,
-    );
-  }
-}
-
-function similarities(
-  batch: Batch,
-  firstRow: number,
-  rows: number,
-  firstColumn: number,
-  columns: number,
-  out: number,
-): void {
-  const { at, input, stride, kernels } = batch;
-  const a = at.panels + 4 * firstRow * input.dim;
-  const b = at.panels + 4 * firstColumn * input.dim;
-  kernels.exports.similarityTile(a, rows, b, columns, input.dim, out, stride);
-}
-
-/** Rows of similarities whose part left of the diagonal earlier rows have left there, transposed. */
-function keepSimilarities(batch: Batch, start: number, rows: number): void {
-  const { at, first, end, padded, stride, kernels } = batch;
-  const block = at.similarities + (start - first) * stride;
-  similarities(batch, start, rows, 0, first, block);
-  similarities(batch, start, rows, start, padded - start, block + 4 * start);
-  for (let column = start + rows; column < end; column += TILE) {
-    const columns = Math.min(TILE, end - column);
-    const mirror = at.similarities + (column - first) * stride + 4 * start;
-    kernels.exports.transposeTile(block + 4 * column, stride, rows, columns, mirror, stride);
-  }
-}
-
-/** Second pass: similarities of a tile become its pairs' weights, which carry rows into the sums of other rows. */
-function addGradients(batch: Batch): void {
-  const { first, end, padded } = batch;
-  for (let row = first; row < end; row += TILE) {
-    const rows = Math.min(TILE, end - row);
-    for (let column = 0; column < first; column += TILE) {
-      addTile(batch, row, rows, column, Math.min(TILE, first - column), false);
-    }
-    for (let column = row; column < end; column += TILE) {
-      addTile(batch, row, rows, column, Math.min(TILE, end - column), true);
-    }
-    for (let column = end; column < padded; column += TILE) {
-      addTile(batch, row, rows, column, Math.min(TILE, padded - column), false);
-    }
-  }
-}
-
-/** `mirrored`: the columns are anchors of this range too, and this tile stands for its mirror image as well. */
-function addTile(batch: Batch, row: number, rows: number, column: number, columns: number, mirrored: boolean): void {
-  const { at, kept, first, padded, slices, input, kernels, kernel } = batch;
-  const { exports } = kernels;
-  const stride = batch.stride;
-  const tile = at.similarities + (kept ? (row - first) * stride + 4 * column : 0);
-  if (!kept) {
-    similarities(batch, row, rows, column, columns, tile);
-    mask(batch, tile, row, rows, column, columns);
-  }
-  exports.pairWeights(
-    tile,
-    stride,
-    row,
-    rows,
-    column,
-    columns,
-    kernel.exponent,
-    kernel.objective.beta,
-    kernel.fixedShift,
-    kernel.ring,
-    kernel.neighbours,
-    mirrored ? 1 : 0,
-    at.table + 4 * row,
-    at.table + 4 * column,
-    4 * padded,
-  );
-  const positiveScales = at.table + ANCHOR_FIELD.positiveScale * 4 * padded;
-  const half = input.count / 2;
-  exports.addPositivePairs(tile, stride, row, rows, column, columns, half, mirrored ? 1 : 0, positiveScales);
-  const slice = 32 * padded;
-  const [rowOffset, columnOffset] = [32 * row, 32 * column];
-  exports.addWeightedRows(
-    tile,
-    stride,
-    rows,
-    columns,
-    at.slices + columnOffset,
-    slice,
-    at.sums + rowOffset,
-    slice,
-    slices,
-  );
-  // A tile on the diagonal is its own mirror image.
-  if (mirrored && row === column) return;
-  exports.addWeightedColumns(
-    tile,
-    stride,
-    columns,
-    rows,
-    at.slices + rowOffset,
-    slice,
-    at.sums + columnOffset,
-    slice,
-    slices,
-  );
 }

@@ -1,7 +1,18 @@
 import { NearmissError } from '../errors.js';
 import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/contrast.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
-import { type ContrastSums, evaluateAnchors, kernelObjective } from './anchors.js';
+import {
+  type AnchorFacts,
+  type AnchorRows,
+  type ContrastSums,
+  kernelObjective,
+  RANK_BYTES,
+  RECORD_BYTES,
+  type SimilarityRows,
+  selectRings,
+  solveAnchors,
+  sumNegatives,
+} from './anchors.js';
 import type { Candidates } from './candidates.js';
 import { requireIds, requireInteger, requireUnitRows } from './guards.js';
 import type { ResolvedObjective } from './objective.js';
@@ -63,8 +74,9 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
     sums: 32 * rows * slices,
     similarities: block * stride,
     table: 4 * rows * ANCHOR_FIELDS,
-    rowSums: 32 * block,
-    ring: 8 * block + exports.ringScratch(columns),
+    records: RECORD_BYTES * block,
+    ranks: RANK_BYTES * block,
+    ring: exports.ringScratch(columns),
     ids: 4 * (rows + columns),
     dots: 4 * count,
   });
@@ -90,34 +102,38 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
 
     const kernel = kernelObjective(objective);
     const fieldStride = 4 * rows;
+    const facts: AnchorFacts = {
+      from: 0,
+      to: count,
+      positive: (anchor) => positives[anchor]!,
+      negatives: (anchor) => filled - (masked?.(anchor) ?? 0),
+      total: count,
+      losses: input.losses,
+    };
     for (let first = 0; first < rows; first += block) {
       const size = Math.min(block, rows - first);
       const tile = at.similarities;
       exports.similarityTile(at.anchors + 4 * first * dim, size, at.panels, columns, dim, tile, stride);
       if (masked) exports.maskEqual(tile, stride, size, columns, anchorIds + 4 * first, candidateIds, filled);
       else exports.maskPadding(tile, stride, size, filled, columns);
-      evaluateAnchors(
-        kernels,
-        kernel,
-        {
-          similarities: tile,
-          stride,
-          columns,
-          first,
-          rows: size,
-          table: at.table,
-          fieldStride,
-          sums: at.rowSums,
-          ringScratch: at.ring,
-        },
-        0,
-        count,
-        (anchor) => positives[anchor]!,
-        (anchor) => filled - (masked?.(anchor) ?? 0),
-        count,
-        result,
-        input.losses,
-      );
+      const anchors: AnchorRows = {
+        first,
+        rows: size,
+        table: at.table,
+        fieldStride,
+        records: at.records,
+        ranks: at.ranks,
+      };
+      const similarities: SimilarityRows = {
+        address: tile,
+        stride,
+        firstColumn: 0,
+        columns,
+        allColumns: columns,
+      };
+      selectRings(kernels, kernel, anchors, similarities, at.ring);
+      sumNegatives(kernels, kernel, anchors, similarities);
+      solveAnchors(kernels, kernel, anchors, facts, result);
       const table = at.table + 4 * first;
       exports.pairWeights(
         tile,

@@ -1,0 +1,164 @@
+import {
+  type AnchorFacts,
+  type AnchorRows,
+  type ContrastSums,
+  RANK_BYTES,
+  RECORD_BYTES,
+  selectRings,
+  solveAnchors,
+  sumNegatives,
+} from './anchors.js';
+import { type Batch, maskTile, similarityTile, TILE, TILE_STRIDE } from './batch.js';
+import { requireUnitLength } from './guards.js';
+
+/** Anchors whose whole rows of similarities are in memory at once when they are not kept. */
+export const BLOCK = 32;
+
+/** First pass: each anchor's sums over its negatives, and from them its loss and its entries of the table. */
+export function evaluateRange(batch: Batch, into: ContrastSums): void {
+  const positives = new Float64Array(batch.padded);
+  const { input, from, to, negatives } = batch;
+  const facts: AnchorFacts = {
+    from,
+    to,
+    positive: (anchor) => positives[anchor]!,
+    negatives,
+    total: input.count,
+    losses: input.losses,
+  };
+  if (batch.layout === 'tiles') evaluateByTiles(batch, positives, facts, into);
+  else evaluateByRows(batch, positives, facts, into);
+}
+
+function anchorRows(batch: Batch, first: number, rows: number): AnchorRows {
+  const { at, padded, layout } = batch;
+  // By tiles every anchor keeps its record until its last column.
+  const offset = layout === 'tiles' ? first - batch.first : 0;
+  return {
+    first,
+    rows,
+    table: at.table,
+    fieldStride: 4 * padded,
+    records: at.records + RECORD_BYTES * offset,
+    ranks: at.ranks + RANK_BYTES * offset,
+  };
+}
+
+/** Whole rows: kept for the second pass, or a block at a time. */
+function evaluateByRows(batch: Batch, positives: Float64Array, facts: AnchorFacts, into: ContrastSums): void {
+  const { at, layout, first, end, padded, stride, kernels, kernel } = batch;
+  const kept = layout === 'kept';
+  const size = kept ? TILE : BLOCK;
+  for (let start = first; start < end; start += size) {
+    const rows = Math.min(size, end - start);
+    const block = at.similarities + (kept ? (start - first) * stride : 0);
+    if (kept) keepSimilarities(batch, start, rows);
+    else similarityTile(batch, start, rows, 0, padded, block, stride);
+    readPairs(batch, positives, block, stride, start, rows, 0, padded);
+    maskTile(batch, block, stride, start, rows, 0, padded);
+    const anchors = anchorRows(batch, start, rows);
+    const similarities = { address: block, stride, firstColumn: 0, columns: padded, allColumns: padded };
+    selectRings(kernels, kernel, anchors, similarities, at.ring);
+    sumNegatives(kernels, kernel, anchors, similarities);
+    solveAnchors(kernels, kernel, anchors, facts, into);
+  }
+}
+
+/** Rows of similarities whose part left of the diagonal earlier rows have left there, transposed. */
+function keepSimilarities(batch: Batch, start: number, rows: number): void {
+  const { at, first, end, padded, stride, kernels } = batch;
+  const block = at.similarities + (start - first) * stride;
+  similarityTile(batch, start, rows, 0, first, block, stride);
+  similarityTile(batch, start, rows, start, padded - start, block + 4 * start, stride);
+  for (let column = start + rows; column < end; column += TILE) {
+    const columns = Math.min(TILE, end - column);
+    const mirror = at.similarities + (column - first) * stride + 4 * start;
+    kernels.exports.transposeTile(block + 4 * column, stride, rows, columns, mirror, stride);
+  }
+}
+
+/**
+ * Nothing is kept: a tile of the range's own rows and columns counts for its rows, and transposed for its columns. Row
+ * by row the columns come in ascending order, as they do in a whole row, so the sums have the same bits.
+ */
+function evaluateByTiles(batch: Batch, positives: Float64Array, facts: AnchorFacts, into: ContrastSums): void {
+  const { first, end, padded, kernels, kernel } = batch;
+  for (let row = first; row < end; row += TILE) {
+    const rows = Math.min(TILE, end - row);
+    for (let column = 0; column < first; column += TILE) {
+      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, first - column), false);
+    }
+  }
+  for (let row = first; row < end; row += TILE) {
+    const rows = Math.min(TILE, end - row);
+    for (let column = row; column < end; column += TILE) {
+      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, end - column), column > row);
+    }
+    for (let column = end; column < padded; column += TILE) {
+      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, padded - column), false);
+    }
+  }
+  solveAnchors(kernels, kernel, anchorRows(batch, first, end - first), facts, into);
+}
+
+function addTileToSums(
+  batch: Batch,
+  positives: Float64Array,
+  row: number,
+  rows: number,
+  column: number,
+  columns: number,
+  mirrored: boolean,
+): void {
+  const { at, padded, kernels, kernel } = batch;
+  const tile = at.similarities;
+  const stride = TILE_STRIDE;
+  similarityTile(batch, row, rows, column, columns, tile, stride);
+  readPairs(batch, positives, tile, stride, row, rows, column, columns);
+  maskTile(batch, tile, stride, row, rows, column, columns);
+  sumNegatives(kernels, kernel, anchorRows(batch, row, rows), {
+    address: tile,
+    stride,
+    firstColumn: column,
+    columns,
+    allColumns: padded,
+  });
+  if (!mirrored) return;
+  const mirror = tile + TILE * stride;
+  kernels.exports.transposeTile(tile, stride, rows, columns, mirror, stride);
+  sumNegatives(kernels, kernel, anchorRows(batch, column, columns), {
+    address: mirror,
+    stride,
+    firstColumn: row,
+    columns: rows,
+    allColumns: padded,
+  });
+}
+
+/**
+ * Takes the positives' similarities out of a tile before it is masked, in both directions, and checks on its diagonal
+ * that the rows have unit length.
+ */
+function readPairs(
+  batch: Batch,
+  positives: Float64Array,
+  tile: number,
+  stride: number,
+  firstRow: number,
+  rows: number,
+  firstColumn: number,
+  columns: number,
+): void {
+  const { input, from, to, kernels } = batch;
+  const half = input.count / 2;
+  const view = new Float32Array(kernels.heap.memory.buffer, tile, (rows * stride) / 4);
+  for (let r = 0; r < Math.min(rows, input.count - firstRow); r++) {
+    const row = firstRow + r;
+    const self = row - firstColumn;
+    const line = (r * stride) / 4;
+    if (self >= 0 && self < columns && row >= from && row < to) requireUnitLength('rows', row, view[line + self]!);
+    const partner = row < half ? row + half : row - half;
+    const other = partner - firstColumn;
+    if (other >= 0 && other < columns) positives[row] = positives[partner] = view[line + other]!;
+  }
+}
