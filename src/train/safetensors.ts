@@ -93,8 +93,9 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
     if (to - from !== 4 * count || start + to > bytes.length) {
       throw corrupt(name, `tensor '${key}' of shape [${value.shape}] lies at ${from} to ${to}, the file is too short`);
     }
-    const copy = bytes.slice(start + from, start + to);
-    tensors[key] = { shape: value.shape, data: new Float32Array(copy.buffer) };
+    const data = new Float32Array(count);
+    new Uint8Array(data.buffer).set(bytes.subarray(start + from, start + to));
+    tensors[key] = { shape: value.shape, data };
   }
   return { tensors, metadata };
 }
