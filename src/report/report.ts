@@ -1,0 +1,73 @@
+import { writeFileAtomic } from '../files.js';
+import type { ReportData, ReportPicture } from './data.js';
+import { Html, html } from './html.js';
+import { encodePictures } from './pictures.js';
+import {
+  detailsSection,
+  nearMissSection,
+  neighboursSection,
+  resultsSection,
+  trainingSection,
+  viewsSection,
+} from './sections.js';
+import { STYLE } from './style.js';
+
+function* picturesOf(data: ReportData): Generator<ReportPicture> {
+  for (const { picture, positive, negatives } of data.nearMisses ?? []) {
+    yield picture;
+    if (positive) yield positive.picture;
+    for (const negative of negatives) yield negative.picture;
+  }
+  for (const { picture, found } of data.neighbours?.queries ?? []) {
+    yield picture;
+    for (const { hits } of found) for (const hit of hits) yield hit.picture;
+  }
+  for (const { originals, views } of data.views ?? []) {
+    yield* originals;
+    yield* views;
+  }
+}
+
+/**
+ * The report of a run as one HTML page that needs nothing else: style, drawings (SVG) and pictures (PNG) are inside,
+ * there are no scripts. Sections without data are left out. All text is escaped.
+ */
+export async function renderReport(data: ReportData): Promise<string> {
+  const picture = await encodePictures(picturesOf(data));
+  const sections = [
+    data.results?.some(({ rows }) => rows.length > 0) ? resultsSection(data.results, data.resultsNote) : undefined,
+    data.neighbours?.queries.length ? neighboursSection(data.neighbours, picture) : undefined,
+    trainingSection(data),
+    data.nearMisses?.length ? nearMissSection(data.nearMisses, picture) : undefined,
+    data.views?.length ? viewsSection(data.views, picture) : undefined,
+    detailsSection(data),
+  ];
+  const summary = data.summary ? html`<p class="summary">${data.summary}</p>` : undefined;
+  const credits = data.credits?.length
+    ? html`<footer>${data.credits.map((line) => html`<p>${line}</p>`)}</footer>`
+    : undefined;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="nearmiss">
+<title>${data.title} · nearmiss</title>
+<style>${new Html(STYLE)}</style>
+</head>
+<body>
+<header><p class="brand">nearmiss report</p><h1>${data.title}</h1>${summary}</header>
+<main>
+${sections}
+</main>
+${credits}
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** Writes `renderReport` to a file, whole or not at all. */
+export async function writeReport(data: ReportData, path: string): Promise<void> {
+  await writeFileAtomic(path, await renderReport(data));
+}
