@@ -1,7 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { pictureBatches } from '../../src/images/batches.js';
 import { type IndexBatch, type IndexCounts, indexPictures } from '../../src/retrieve/indexing.js';
 import { openStore, type SqliteStore } from '../../src/retrieve/sqlite-store.js';
 import { code } from './store.case.js';
@@ -145,5 +147,38 @@ describe('indexPictures', () => {
     }
     await expect(indexPictures({ ...options, batches: unhashed() })).rejects.toThrow(code('NM_SHAPE_MISMATCH'));
     expect(await store.count()).toBe(0);
+  });
+
+  it('indexes a folder of pictures, and decodes only what changed the next time', async () => {
+    const emoji = fileURLToPath(new URL('../../node_modules/emoji-datasource-google/img/google/64/', import.meta.url));
+    const names = (await readdir(emoji)).filter((name) => name.endsWith('.png')).slice(0, 9);
+    const pictures = join(folder, 'pictures');
+    await mkdir(pictures);
+    for (const name of names) await copyFile(join(emoji, name), join(pictures, name));
+    await writeFile(join(pictures, 'broken.png'), 'no picture');
+    const decoded: number[] = [];
+    const run = (): Promise<IndexCounts> =>
+      indexPictures({
+        store,
+        batches: pictureBatches(pictures, {
+          size: 16,
+          batch: 4,
+          unchanged: (name, hash) => store.hash(name) === hash,
+        }),
+        embed: async (pixels, count) => {
+          decoded.push(count);
+          const bytes = pixels.length / count;
+          return Float32Array.from({ length: count * 2 }, (_, i) => pixels[Math.floor(i / 2) * bytes + (i % 2)]!);
+        },
+        prune: true,
+      });
+    expect(await run()).toEqual(counts({ added: 9, skipped: 1 }));
+    expect(decoded.reduce((sum, count) => sum + count)).toBe(9);
+    decoded.length = 0;
+    await copyFile(join(emoji, names[0]!), join(pictures, names[1]!));
+    await rm(join(pictures, names[2]!));
+    expect(await run()).toEqual(counts({ updated: 1, unchanged: 7, removed: 1, skipped: 1 }));
+    expect(decoded).toEqual([1]);
+    expect(await store.count()).toBe(8);
   });
 });
