@@ -96,24 +96,37 @@ export function matmulTransposedA(
       widenRows(block, widened, count, columns);
       block = widened;
     }
-    addTransposedProduct(a + (<usize>first) * (<usize>rows) * 4, (<usize>rows) * 4, rows, block, wide, count, sum);
+    const rowsBlock = a + (<usize>first) * (<usize>rows) * 4;
+    addTransposedProduct(rowsBlock, (<usize>rows) * 4, rows, block, (<usize>wide) * 4, wide, count, sum);
   }
   if (!whole) narrowRows(sum, out, rows, columns);
 }
 
-/** sum [rows, wide] += Aᵀ · B over `count` rows of A (`aStep` bytes apart) and B [count, wide]; `wide` in panels. */
-function addTransposedProduct(a: usize, aStep: usize, rows: i32, b: usize, wide: i32, count: i32, sum: usize): void {
+/**
+ * sum [rows, wide] += Aᵀ · B over `count` rows of A and of B (`aStep` and `bStep` bytes apart); `wide` is a multiple of
+ * eight.
+ */
+export function addTransposedProduct(
+  a: usize,
+  aStep: usize,
+  rows: i32,
+  b: usize,
+  bStep: usize,
+  wide: i32,
+  count: i32,
+  sum: usize,
+): void {
   const step = (<usize>wide) * 4;
   for (let column = 0; column < wide; column += PANEL) {
     const from = b + (<usize>column) * 4;
     let target = sum + (<usize>column) * 4;
     let row = 0;
     for (; row + TILE <= rows; row += TILE) {
-      addOuterProducts4(a + (<usize>row) * 4, aStep, 0, 0, from, step, 0, 0, count, 1, 1, target, step);
+      addOuterProducts4(a + (<usize>row) * 4, aStep, 0, 0, from, bStep, 0, 0, count, 1, 1, target, step);
       target += (<usize>TILE) * step;
     }
     for (; row < rows; row++) {
-      addOuterProducts1(a + (<usize>row) * 4, aStep, 0, 0, from, step, 0, 0, count, 1, 1, target);
+      addOuterProducts1(a + (<usize>row) * 4, aStep, 0, 0, from, bStep, 0, 0, count, 1, 1, target);
       target += step;
     }
   }

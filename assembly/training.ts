@@ -35,3 +35,11 @@ export {
   depthwiseInputGradientScratch,
 } from './depthwise';
 export { unsortedSegmentSum } from './reduce';
+export {
+  winogradFilterGradient,
+  winogradFilterGradientScratch,
+  winogradForward,
+  winogradForwardScratch,
+  winogradInputGradient,
+  winogradInputGradientScratch,
+} from './winograd';

@@ -15,3 +15,4 @@ export type { ReduceExports } from './reduce.js';
 export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';
 export { MAX_TOP, RowTable, type ScanExports, type ScanKernels, type TopRows } from './scan.js';
 export { loadTrainingKernels, type TrainingExports, type TrainingKernels } from './training.js';
+export { suitsWinograd, type WinogradExports } from './winograd.js';

@@ -10,6 +10,7 @@ import type { OptimiseExports } from './optimise.js';
 import type { ReduceExports } from './reduce.js';
 import type { RingExports } from './ring.js';
 import type { SimilarityExports } from './similarity.js';
+import type { WinogradExports } from './winograd.js';
 
 /** What the training module exports; each kernel's file declares its part. */
 export interface TrainingExports
@@ -22,7 +23,8 @@ export interface TrainingExports
     AugmentExports,
     ContrastExports,
     RingExports,
-    SimilarityExports {
+    SimilarityExports,
+    WinogradExports {
   probeMadd(a: number, b: number, c: number): number;
 }
 

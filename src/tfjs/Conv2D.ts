@@ -1,6 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
 import { runConvolution } from '../kernels/index.js';
-import { convolutionGeometry } from './convolution-shape.js';
+import { convolutionGeometry, convolutionPass } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
 
@@ -14,9 +14,9 @@ export function conv2D(context: KernelContext): KernelConfig {
     const filter = floatInput(NAME, run, 'filter');
     const { shape, outShape } = convolutionGeometry(NAME, context, run, x.shape, filter.shape);
     const y = floatOutput(context, outShape);
-    const { conv2dForward, conv2dForwardScratch } = kernels.exports;
+    const [pass, scratch] = convolutionPass(context, shape, 'Forward');
     const [xAddress, filterAddress] = [addressIn(backend, x), addressIn(backend, filter)];
-    runConvolution(kernels, conv2dForward, conv2dForwardScratch, shape, xAddress, filterAddress, y);
+    runConvolution(kernels, pass, scratch, shape, xAddress, filterAddress, y);
     return y.info;
   });
 }

@@ -1,6 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
 import { runConvolution } from '../kernels/index.js';
-import { convolutionGeometry } from './convolution-shape.js';
+import { convolutionGeometry, convolutionPass } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
 
@@ -15,9 +15,9 @@ export function conv2DBackpropFilter(context: KernelContext): KernelConfig {
     const filterShape = run.attrs?.['filterShape'] as number[];
     const { shape } = convolutionGeometry(NAME, context, run, x.shape, filterShape);
     const dFilter = floatOutput(context, filterShape);
-    const { conv2dFilterGradient, conv2dFilterGradientScratch } = kernels.exports;
+    const [pass, scratch] = convolutionPass(context, shape, 'FilterGradient');
     const [xAddress, dyAddress] = [addressIn(backend, x), addressIn(backend, dy)];
-    runConvolution(kernels, conv2dFilterGradient, conv2dFilterGradientScratch, shape, xAddress, dyAddress, dFilter);
+    runConvolution(kernels, pass, scratch, shape, xAddress, dyAddress, dFilter);
     return dFilter.info;
   });
 }

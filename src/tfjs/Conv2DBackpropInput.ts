@@ -1,6 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
 import { runConvolution } from '../kernels/index.js';
-import { convolutionGeometry } from './convolution-shape.js';
+import { convolutionGeometry, convolutionPass } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
 
@@ -15,9 +15,9 @@ export function conv2DBackpropInput(context: KernelContext): KernelConfig {
     const inputShape = run.attrs?.['inputShape'] as number[];
     const { shape, inShape } = convolutionGeometry(NAME, context, run, inputShape, filter.shape);
     const dx = floatOutput(context, inShape);
-    const { conv2dInputGradient, conv2dInputGradientScratch } = kernels.exports;
+    const [pass, scratch] = convolutionPass(context, shape, 'InputGradient');
     const [dyAddress, filterAddress] = [addressIn(backend, dy), addressIn(backend, filter)];
-    runConvolution(kernels, conv2dInputGradient, conv2dInputGradientScratch, shape, dyAddress, filterAddress, dx);
+    runConvolution(kernels, pass, scratch, shape, dyAddress, filterAddress, dx);
     return dx.info;
   });
 }

@@ -1,6 +1,11 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { NearmissError } from '../errors.js';
-import type { ConvolutionShape } from '../kernels/index.js';
+import {
+  type ConvolutionPass,
+  type ConvolutionScratch,
+  type ConvolutionShape,
+  suitsWinograd,
+} from '../kernels/index.js';
 import type { KernelContext, KernelRun } from './kernel.js';
 
 type Padding = Parameters<typeof tfCore.backend_util.computeConv2DInfo>[4];
@@ -58,4 +63,15 @@ export function convolutionGeometry(
     inShape: info.inShape,
     outShape: info.outShape,
   };
+}
+
+/** The kernel for one pass of a convolution and the one for its scratch: Winograd's where that is faster and allowed. */
+export function convolutionPass(
+  { kernels, precise }: KernelContext,
+  shape: ConvolutionShape,
+  pass: 'Forward' | 'InputGradient' | 'FilterGradient',
+): [ConvolutionPass, ConvolutionScratch] {
+  const { exports } = kernels;
+  const algorithm = !precise && suitsWinograd(shape) ? 'winograd' : 'conv2d';
+  return [exports[`${algorithm}${pass}`], exports[`${algorithm}${pass}Scratch`]];
 }

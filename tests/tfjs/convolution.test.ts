@@ -69,7 +69,27 @@ const CASES: readonly Sizes[] = [
   { ...base, batch: 7, height: 9, width: 10, channels: 4, out: 4 },
   { ...base, batch: 7, height: 8, width: 8, channels: 3, out: 32, stride: [2, 2], pad: 1 },
   { ...base, batch: 70, height: 4, width: 4, channels: 8, out: 8 },
+  // whole and partial tiles of Winograd's algorithm
+  { ...base, height: 8, width: 12, channels: 16, out: 24 },
+  { ...base, batch: 3, height: 7, width: 6, channels: 24, out: 16 },
+  { ...base, batch: 2, height: 10, width: 9, channels: 16, out: 16, pad: 'valid' },
+  { ...base, batch: 2, height: 6, width: 8, channels: 16, out: 16, pad: 2 },
+  {
+    ...base,
+    batch: 5,
+    height: 7,
+    width: 7,
+    channels: 64,
+    out: 72,
+    pad: [
+      [2, 0],
+      [0, 1],
+    ],
+  },
+  { ...base, batch: 21, height: 4, width: 4, channels: 64, out: 64 },
+  { ...base, batch: 70, height: 4, width: 4, channels: 16, out: 16 },
   { ...base, batch: 0 },
+  { ...base, batch: 0, channels: 16, out: 16 },
 ];
 
 const DILATED: readonly Sizes[] = [

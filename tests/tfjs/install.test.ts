@@ -67,7 +67,9 @@ describe('with the WASM backend', () => {
     await tf.setBackend('cpu');
     await install(tf);
     await tf.setBackend('wasm');
-    expect(tf.conv2d(tf.ones<tf.Rank.R4>([1, 3, 3, 1]), tf.ones<tf.Rank.R4>([3, 3, 1, 1]), 1, 'valid').dataSync()[0]).toBe(9);
+    expect(
+      tf.conv2d(tf.ones<tf.Rank.R4>([1, 3, 3, 1]), tf.ones<tf.Rank.R4>([3, 3, 1, 1]), 1, 'valid').dataSync()[0],
+    ).toBe(9);
   });
 
   test('reads and writes tensors where they lie', async () => {
