@@ -72,7 +72,7 @@ export function usageExitCode(error: CommanderError): 0 | 2 {
 }
 
 /** A parser of whole numbers within a range, for commander. */
-export function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER): (text: string) => number {
+export function wholeNumber(from: number, to: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < from || value > to) {
@@ -83,7 +83,7 @@ export function wholeNumber(from: number, to = Number.MAX_SAFE_INTEGER): (text: 
 }
 
 /** A parser of numbers within a range, for commander; `from` itself is allowed unless `above` is set. */
-export function decimal(from: number, to = Number.MAX_VALUE, above = false): (text: string) => number {
+export function decimal(from: number, to: number = Number.MAX_VALUE, above: boolean = false): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() === '' || !Number.isFinite(value) || value < from || value > to || (above && value === from)) {

@@ -3,11 +3,11 @@ import { applyReadOut } from '../encoders/index.js';
 import { type ExportedModel, exportModel } from '../onnx/index.js';
 import {
   gatherPictures,
+  openTrainerEncoder,
   type Run,
   readRun,
   type TrainingData,
   trainedEncoder,
-  trainerFeatures,
 } from '../train/index.js';
 import { command } from './command.js';
 import type { Console } from './console.js';
@@ -47,7 +47,7 @@ export async function exportRun(
 ): Promise<ExportedModel> {
   const { graph, weights, readOut, size } = trainedEncoder(run);
   const pictures = gatherPictures(data.sources[0], data.rows.subarray(0, VERIFIED));
-  const trainer = await trainerFeatures({ graph, weights, size, pool: readOut.pool, workers: 1 });
+  const trainer = await openTrainerEncoder({ graph, weights, size, pool: readOut.pool, workers: 1 });
   try {
     const features = await trainer.features(pictures);
     const width = readOut.pool * readOut.pool * graph.featureChannels;

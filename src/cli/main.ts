@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { usageExitCode } from './command.js';
+import { doctorCommand } from './doctor.js';
+import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
+import { indexCommand } from './index-command.js';
+import { searchCommand } from './search.js';
 import { trainCommand } from './train.js';
 import { version } from './version.js';
 
@@ -10,7 +14,14 @@ const program = new Command('nearmiss')
   .version(version)
   .showHelpAfterError('(add --help for the commands)');
 
-for (const command of [trainCommand(), exportCommand()]) {
+for (const command of [
+  trainCommand(),
+  evalCommand(),
+  exportCommand(),
+  indexCommand(),
+  searchCommand(),
+  doctorCommand(),
+]) {
   program.addCommand(command);
 }
 

@@ -8,7 +8,7 @@ export {
 } from './batches.js';
 export { type DecodeOptions, decodePicture } from './decode.js';
 export { type EmojiOptions, type EmojiPictures, readEmoji } from './emoji.js';
-export { EMOJI_PACKAGES } from './emoji-packages.js';
+export { EMOJI_PACKAGES, emojiPackages } from './emoji-packages.js';
 export { type Pairs, readPairs } from './pairs.js';
 export { type Pictures, readPictures, selectPictures } from './pictures.js';
 export {

@@ -9,6 +9,8 @@ import { Team } from './team.js';
 export interface TrainerEncoder {
   /** Pooled features float32 [count, pool · pool · channels] of uint8 pictures [count, size, size, 3]. */
   features(pictures: Uint8Array): Promise<Float32Array>;
+  /** Projections z float32 [count, head output], unit length: what the loss compares. */
+  projections(pictures: Uint8Array): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -16,7 +18,7 @@ export interface TrainerEncoder {
  * The trainer's own forward pass, for checks of an export and for pictures of an encoder before training. With
  * `calibrate` the batch norms' statistics are first fitted to those pictures (one batch).
  */
-export async function trainerFeatures(options: {
+export async function openTrainerEncoder(options: {
   readonly graph: EncoderGraph;
   readonly weights: Weights;
   readonly size: number;
@@ -45,6 +47,7 @@ export async function trainerFeatures(options: {
   if (calibrate) await team.calibrate(calibrate, size);
   return {
     features: (pictures) => team.features(pictures, size, pool),
+    projections: (pictures) => team.projections(pictures, size),
     close: () => team.close(),
   };
 }

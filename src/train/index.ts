@@ -1,7 +1,8 @@
 export { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 export { checkEnough, gatherPictures, type LoadOptions, loadTrainingData, type TrainingData } from './data.js';
-export { trainerFeatures } from './features.js';
+export { openTrainerEncoder, type TrainerEncoder } from './features.js';
 export { appendHistory, type HistoryLine, readHistory } from './history.js';
+export { fitReadOut } from './read-out.js';
 export { type Run, readRun, readRunSettings, runFiles, type TrainedEncoder, trainedEncoder } from './run.js';
 export { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';
 export {

@@ -1,8 +1,10 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import {
+  averagePool,
   type EncoderGraph,
   elements,
   inferenceFeatures,
+  project,
   trainingFeatures,
   type Weights,
   weightSpecs,
@@ -283,6 +285,15 @@ export class Replica {
     return tf.tidy(() => {
       const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
       return { data: map.dataSync<'float32'>().slice(), shape: map.shape };
+    });
+  }
+
+  /** Projections z float32 [count, head output], unit length: what the loss compares, norms on running statistics. */
+  projections(pictures: Uint8Array, size: number): Float32Array {
+    const { tf } = this;
+    return tf.tidy(() => {
+      const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
+      return project(tf, this.variables, averagePool(tf, map)).dataSync<'float32'>().slice();
     });
   }
 

@@ -120,10 +120,28 @@ export class Team {
   }
 
   /**
-   * Pooled features float32 [count, pool · pool · channels] of uint8 pictures [count, size, size, 3]; the members take
-   * chunks in turn. The result does not depend on their number.
+   * Pooled features float32 [count, pool · pool · channels] of uint8 pictures [count, size, size, 3]. The result does
+   * not depend on the number of members.
    */
-  async features(pictures: Uint8Array, size: number, pool: 1 | 2): Promise<Float32Array> {
+  features(pictures: Uint8Array, size: number, pool: 1 | 2): Promise<Float32Array> {
+    return this.embed(pictures, size, (member, chunk) =>
+      member.request({ type: 'features', pictures: chunk, size, pool }),
+    );
+  }
+
+  /** Projections z float32 [count, head output], unit length, of uint8 pictures: what the loss compares. */
+  projections(pictures: Uint8Array, size: number): Promise<Float32Array> {
+    return this.embed(pictures, size, (member, chunk) =>
+      member.request({ type: 'projections', pictures: chunk, size }),
+    );
+  }
+
+  /** One row a picture; the members take chunks in turn. */
+  private async embed(
+    pictures: Uint8Array,
+    size: number,
+    ask: (member: Member, chunk: Uint8Array) => Promise<Float32Array>,
+  ): Promise<Float32Array> {
     const bytes = size * size * 3;
     const count = pictures.length / bytes;
     const parts: Float32Array[] = [];
@@ -134,7 +152,7 @@ export class Team {
         next += FEATURE_CHUNK;
         // A copy of the chunk: a view would send the whole buffer.
         const chunk = pictures.slice(from * bytes, Math.min(count, from + FEATURE_CHUNK) * bytes);
-        parts[from / FEATURE_CHUNK] = await member.request({ type: 'features', pictures: chunk, size, pool });
+        parts[from / FEATURE_CHUNK] = await ask(member, chunk);
       }
     };
     await Promise.all(this.members.map(work));

@@ -11,6 +11,7 @@ import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } fro
 export type WorkerRequest =
   | { readonly type: 'run'; readonly from: number; readonly to: number; readonly steps: number }
   | { readonly type: 'features'; readonly pictures: Uint8Array; readonly size: number; readonly pool: 1 | 2 }
+  | { readonly type: 'projections'; readonly pictures: Uint8Array; readonly size: number }
   | { readonly type: 'calibrate'; readonly pictures: Uint8Array; readonly size: number }
   | { readonly type: 'state' }
   | { readonly type: 'restore'; readonly state: ReplicaState }
@@ -19,6 +20,7 @@ export type WorkerRequest =
 export interface WorkerAnswers {
   run: number;
   features: Float32Array;
+  projections: Float32Array;
   calibrate: undefined;
   state: ReplicaState;
   restore: undefined;
@@ -56,6 +58,8 @@ function answer(replica: Replica, request: WorkerRequest): WorkerAnswers[WorkerR
       const map = replica.featureMaps(request.pictures, request.size);
       return poolGrid(map.data, map.shape, request.pool);
     }
+    case 'projections':
+      return replica.projections(request.pictures, request.size);
     case 'calibrate':
       replica.calibrate(request.pictures, request.size);
       return undefined;
