@@ -1,19 +1,21 @@
 import type { NegativeSimilarities, StepValue } from './data.js';
-import { Html, html } from './html.js';
-import { bar, dots, line, niceAxis, plot, smooth, thin } from './plot.js';
+import { type Html, html } from './html.js';
+import { bar, dots, line, niceAxis, plot, smooth, stepAxis, thin } from './plot.js';
 
 /** A drawing with its title, legend and caption. */
 export interface Chart {
   readonly title: string;
   readonly legend: readonly { readonly style: string; readonly text: string }[];
   readonly drawing: Html;
+  /** What the drawing means, a sentence or two. */
   readonly caption?: string;
 }
 
 const MOST_POINTS = 500;
 const BINS = 40;
+/** Two decimals with a proper minus sign, and never a negative zero. */
+export const decimal = (value: number): string => value.toFixed(2).replace('-0.00', '0.00').replace('-', '−');
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
-const decimal = (value: number): string => value.toFixed(2).replace('-', '−');
 
 /** Training loss over steps: each step faint, the moving mean on top. */
 export function lossChart(loss: readonly StepValue[]): Chart | undefined {
@@ -21,7 +23,7 @@ export function lossChart(loss: readonly StepValue[]): Chart | undefined {
   if (finite.length < 2) return undefined;
   const window = Math.max(1, Math.round(finite.length / 25));
   const mean = smooth(finite, window);
-  const x = niceAxis([0, ...loss.map(([step]) => step)]);
+  const x = stepAxis(loss.map(([step]) => step));
   const y = niceAxis(finite.map(([, value]) => value));
   const last = mean[mean.length - 1]!;
   const description = `Training loss from ${finite[0]![1].toFixed(2)} to ${last[1].toFixed(2)} over ${loss.length} steps`;
@@ -48,13 +50,13 @@ export function qualityChart(
   const shown = series.filter(({ points }) => points.length > 0).slice(0, SERIES.length);
   if (shown.length === 0) return undefined;
   const all = shown.flatMap(({ points }) => points);
-  const x = niceAxis([0, ...all.map(([step]) => step)]);
+  const x = stepAxis(all.map(([step]) => step));
   const y = niceAxis([0, ...all.map(([, value]) => 100 * value)]);
   const description = shown
     .map(({ name, points }) => `${name}: ${percent(points[0]![1])} to ${percent(points[points.length - 1]![1])}`)
     .join('; ');
   const drawing = plot(
-    { x: { axis: x, label: 'step' }, y: { axis: y, label: 'queries', unit: '%' }, description },
+    { x: { axis: x, label: 'step' }, y: { axis: y, label: 'share of queries', unit: '%' }, description },
     (scales) =>
       shown.map(({ name, points }, i) => {
         const scaled = points.map(([step, value]) => [step, 100 * value] as const);
@@ -111,7 +113,7 @@ export function negativesChart(data: NegativeSimilarities): Chart | undefined {
   const drawing = plot(
     {
       x: { axis: x, label: 'similarity to the anchor (cosine)' },
-      y: { axis: y, label: 'negatives', unit: '%' },
+      y: { axis: y, label: 'share of negatives', unit: '%' },
       ...(weighted ? { right: { axis: right, label: 'weight', unit: '×' } } : {}),
       description,
     },
@@ -176,9 +178,8 @@ function weightCaption(kept: readonly number[], weigh: (similarity: number) => n
   return `The hardest tenth of the negatives carries ${Math.round((100 * sum(hardest)) / sum(sorted))}% of the weight.`;
 }
 
-/** A chart as a figure. */
-export function figure(chart: Chart): Html {
-  const keys = chart.legend.map(({ style, text }) => html`<span class="key ${style}">${text}</span>`);
-  const caption = chart.caption ? html`<p class="note">${chart.caption}</p>` : new Html('');
-  return html`<figure class="chart"><figcaption><h3>${chart.title}</h3><p class="legend">${keys}</p></figcaption>${chart.drawing}${caption}</figure>`;
+/** A chart as a figure; its caption is left to the caller. */
+export function figure({ title, legend, drawing }: Chart): Html {
+  const keys = legend.map(({ style, text }) => html`<span class="key ${style}">${text}</span>`);
+  return html`<figure class="chart"><figcaption><h3>${title}</h3><p class="legend">${keys}</p></figcaption>${drawing}</figure>`;
 }

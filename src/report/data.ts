@@ -72,6 +72,8 @@ export interface SearchedQuery {
 export interface Neighbours {
   /** `Before training`, `After training`. */
   readonly encoders: readonly string[];
+  /** What the queries are, one sentence: that training never saw them, for instance. */
+  readonly note?: string;
   readonly queries: readonly SearchedQuery[];
 }
 

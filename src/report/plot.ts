@@ -16,7 +16,7 @@ export interface Axis {
 
 /**
  * An axis over the finite values, from one round number to another, with about `count` steps of 1, 2, 2.5 or 5 times a
- * power of ten. Values that are all equal get some room around them.
+ * power of ten. Values that are all equal (to 9 digits) get some room around them.
  */
 export function niceAxis(values: Iterable<number>, count = 5): Axis {
   let low = Number.POSITIVE_INFINITY;
@@ -27,8 +27,9 @@ export function niceAxis(values: Iterable<number>, count = 5): Axis {
     high = Math.max(high, value);
   }
   if (low > high) return { from: 0, to: 1, ticks: [0, 1] };
-  if (low === high) {
-    const room = Math.abs(low) / 2 || 0.5;
+  const magnitude = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low <= 1e-9 * magnitude || magnitude < 1e-12) {
+    const room = magnitude < 1e-12 ? 0.5 : magnitude / 2;
     low -= room;
     high += room;
   }
@@ -41,6 +42,12 @@ export function niceAxis(values: Iterable<number>, count = 5): Axis {
     Number(((first + i) * step).toFixed(Math.min(digits, 100))),
   );
   return { from: ticks[0]!, to: ticks[ticks.length - 1]!, ticks };
+}
+
+/** An axis for steps: from 0 to the last one exactly. */
+export function stepAxis(steps: readonly number[]): Axis {
+  const to = Math.max(1, ...steps.filter(Number.isFinite));
+  return { from: 0, to, ticks: niceAxis([0, to]).ticks.filter((tick) => tick <= to) };
 }
 
 function niceStep(rough: number): number {

@@ -38,7 +38,7 @@ export async function renderReport(data: ReportData): Promise<string> {
     data.results?.some(({ rows }) => rows.length > 0) ? resultsSection(data.results, data.resultsNote) : undefined,
     data.neighbours?.queries.length ? neighboursSection(data.neighbours, picture) : undefined,
     trainingSection(data),
-    data.nearMisses?.length ? nearMissSection(data.nearMisses, picture) : undefined,
+    nearMissSection(data, picture),
     data.views?.length ? viewsSection(data.views, picture) : undefined,
     detailsSection(data),
   ];

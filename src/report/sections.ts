@@ -1,10 +1,9 @@
-import { figure, lossChart, negativesChart, qualityChart } from './charts.js';
+import { decimal, figure, lossChart, negativesChart, qualityChart } from './charts.js';
 import type { Hit, NearMiss, Neighbours, ReportData, ResultTable, SearchedQuery, ViewedItem } from './data.js';
 import { type Html, html } from './html.js';
 import type { PictureElements } from './pictures.js';
 
 const percent = (share: number): string => (100 * share).toFixed(1);
-const cosine = (value: number): string => value.toFixed(2).replace('-', '−');
 
 function section(title: string, lead: string | undefined, content: Html | readonly Html[]): Html {
   const introduction = lead ? html`<p class="lead">${lead}</p>` : undefined;
@@ -27,52 +26,61 @@ export function resultsSection(tables: readonly ResultTable[], note: string | un
   ]);
 }
 
-/** Loss, quality over steps, and negatives. */
+/** Loss, and quality over steps. */
 export function trainingSection(data: ReportData): Html | undefined {
   const charts = [
     data.loss ? lossChart(data.loss) : undefined,
     data.quality ? qualityChart(data.quality) : undefined,
-    data.negatives ? negativesChart(data.negatives) : undefined,
   ].filter((chart) => chart !== undefined);
   if (charts.length === 0) return undefined;
   return section('Training', undefined, html`<div class="charts">${charts.map(figure)}</div>`);
 }
 
-/** The hardest negatives of some anchors. */
-export function nearMissSection(items: readonly NearMiss[], picture: PictureElements): Html {
-  const row = ({ picture: own, name, positive, negatives }: NearMiss): Html => html`<li>
-<div class="anchor"><figure class="tile query">${picture(own, name)}<figcaption>anchor</figcaption></figure>${
-    positive
-      ? html`<figure class="tile right">${picture(positive.picture, name)}<figcaption>${cosine(positive.similarity)}</figcaption></figure>`
-      : undefined
-  }</div>
-<div class="strip">${negatives.map(
-    (negative) =>
-      html`<figure class="tile">${picture(negative.picture, negative.name)}<figcaption>${cosine(negative.similarity)}</figcaption></figure>`,
-  )}</div></li>`;
-  const lead = items.some(({ positive }) => positive)
-    ? 'Anchors with their positives (ringed), and the negatives most alike to them: the pairs that training works hardest to tell apart. Numbers are cosine similarities.'
-    : 'Anchors, and the negatives most alike to them: what training works hardest to tell apart. Numbers are cosine similarities.';
-  return section('Near misses', lead, html`<ol class="misses">${items.map(row)}</ol>`);
+/** How alike negatives are to their anchors, and the hardest of some anchors. */
+export function nearMissSection(data: ReportData, picture: PictureElements): Html | undefined {
+  const items = data.nearMisses ?? [];
+  const chart = data.negatives ? negativesChart(data.negatives) : undefined;
+  if (items.length === 0 && !chart) return undefined;
+  const shown = items.some(({ positive }) => positive) ? 'anchors with their positives (ringed)' : 'some anchors';
+  const below = ` Below, ${shown} and the negatives most alike to them, with cosine similarities.`;
+  const lead = `Near misses are negatives that look like the anchor and are not: what training works hardest to tell apart.${items.length > 0 ? below : ''}`;
+  const list =
+    items.length > 0 ? html`<ol class="misses">${items.map((item) => nearMissRow(item, picture))}</ol>` : undefined;
+  if (!chart) return section('Near misses', lead, html`${list}`);
+  const text = html`<div class="beside"><p>${lead}</p>${chart.caption ? html`<p>${chart.caption}</p>` : undefined}</div>`;
+  return section('Near misses', undefined, html`<div class="charts">${figure(chart)}${text}</div>${list}`);
+}
+
+function nearMissRow({ picture: own, name, positive, negatives }: NearMiss, picture: PictureElements): Html {
+  const tile = (element: Html, caption: string, style: string): Html =>
+    html`<figure class="tile ${style}">${element}<figcaption>${caption}</figcaption></figure>`;
+  const pair = [
+    tile(picture(own, name), 'anchor', 'query'),
+    positive ? tile(picture(positive.picture, name), decimal(positive.similarity), 'right') : undefined,
+  ];
+  const hardest = negatives.map((negative) =>
+    tile(picture(negative.picture, negative.name), decimal(negative.similarity), 'negative'),
+  );
+  return html`<li><div class="anchor">${pair}</div><div class="strip">${hardest}</div></li>`;
 }
 
 /** Rank of the right answer among the hits, or as given. */
 function verdict(hits: readonly Hit[], rank: number | undefined): Html {
   const place = rank ?? hits.findIndex(({ right }) => right) + 1;
   if (place === 1) return html`<span class="verdict good">found first</span>`;
-  if (place > 0) return html`<span class="verdict">found at rank ${place}</span>`;
-  return html`<span class="verdict">not among the first ${hits.length}</span>`;
+  if (place > 0) return html`<span class="verdict${place > hits.length ? ' bad' : ''}">found at rank ${place}</span>`;
+  return html`<span class="verdict bad">not among the first ${hits.length}</span>`;
 }
 
 /** What queries find, encoder by encoder. */
-export function neighboursSection({ encoders, queries }: Neighbours, picture: PictureElements): Html {
+export function neighboursSection({ encoders, queries, note }: Neighbours, picture: PictureElements): Html {
   const strip = (hits: readonly Hit[]): Html[] => {
     const answer = hits.findIndex(({ right }) => right);
     return hits.map((hit, place) => {
       const missed = !hit.right && (answer < 0 || place < answer);
       const state = hit.right ? ' right' : missed ? ' missed' : '';
       const said = hit.right ? `${hit.name}, the right one` : hit.name;
-      return html`<figure class="tile${state}">${picture(hit.picture, said)}<figcaption>${cosine(hit.score)}</figcaption></figure>`;
+      return html`<figure class="tile${state}">${picture(hit.picture, said)}<figcaption>${decimal(hit.score)}</figcaption></figure>`;
     });
   };
   const row = ({ picture: own, name, found }: SearchedQuery): Html => html`<li>
@@ -81,8 +89,7 @@ ${found.map(
   ({ hits, rank }, i) =>
     html`<div class="found"><p>${encoders[i]} ${verdict(hits, rank)}</p><div class="strip">${strip(hits)}</div></div>`,
 )}</li>`;
-  const lead =
-    'Queries that training never saw, and what they find. The right answer is ringed in green; pictures that come before it, or instead of it, are crossed.';
+  const lead = `${note ?? 'Some queries and what they find.'} The right answer is ringed in green; pictures that come before it, or instead of it, are crossed.`;
   return section('Nearest neighbours', lead, html`<ol class="neighbours">${queries.map(row)}</ol>`);
 }
 

@@ -26,10 +26,12 @@ th,td{padding:8px 0 8px 16px;border-bottom:1px solid var(--rule);text-align:righ
 th:first-child{padding-left:0;text-align:left}
 thead th{padding-top:4px;padding-bottom:4px;color:var(--muted);font-size:13px;white-space:nowrap}
 tbody th{font-size:15px;line-height:1.4}
+td{line-height:1.3125}
 td b{font-weight:400}
-.wide{width:38%}
-td.wide{display:table-cell;white-space:nowrap}
-.meter{display:inline-block;width:calc(100% - 52px);height:8px;margin-right:8px;background:var(--grid);border-radius:4px;overflow:hidden;text-align:left;vertical-align:middle}
+.wide{width:35%}
+td.wide{white-space:nowrap}
+td.wide b{display:inline-block;width:48px}
+.meter{display:inline-block;width:calc(100% - 48px);height:8px;background:var(--grid);border-radius:4px;overflow:hidden;text-align:left;vertical-align:middle}
 .meter span{display:block;height:100%;background:var(--muted);opacity:.55;border-radius:4px}
 .own th,.own td b{font-weight:650}
 .own .meter span{background:var(--first);opacity:1}
@@ -47,22 +49,26 @@ svg text{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}
 .line.faint{stroke:var(--faint);stroke-width:1}
 circle.first{fill:var(--first)}circle.second{fill:var(--second)}circle.third{fill:var(--third)}circle.fourth{fill:var(--fourth)}
 rect.bar{fill:var(--first)}rect.quiet{fill:var(--quiet)}
+.beside p{margin:0 0 12px;max-width:60ch;color:var(--muted)}
+.charts+ol{margin-top:32px}
 ol{margin:0;padding:0;list-style:none}
 .tile{position:relative;width:var(--tile);flex:none}
-.tile img{display:block;width:var(--tile);height:var(--tile);object-fit:contain;background:#fff;border-radius:6px;box-shadow:0 0 0 1px var(--rule);image-rendering:pixelated}
-.tile figcaption{margin-top:4px;text-align:center;color:var(--muted);font-size:12px;line-height:1.3;font-variant-numeric:tabular-nums}
+.tile img{display:block;width:var(--tile);height:var(--tile);object-fit:contain;background:#fff;border-radius:5px;box-shadow:0 0 0 1px var(--rule)}
+.tile figcaption{margin-top:6px;text-align:center;color:var(--muted);font-size:12px;line-height:1.3;font-variant-numeric:tabular-nums}
 .tile.right img{box-shadow:0 0 0 3px var(--good)}
 .tile.right figcaption{color:var(--good);font-weight:650}
 .tile.missed::after{content:"\\00d7";position:absolute;top:-6px;right:-6px;width:16px;height:16px;border-radius:50%;background:var(--bad);color:var(--paper);font:700 13px/16px system-ui,sans-serif;text-align:center}
 .strip,.anchor{display:flex;gap:12px}
 .misses,.views{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:24px 48px}
-.misses li,.views li{display:flex;gap:28px}
+.misses,.views{--tile:52px}
+.misses li,.views li{display:flex;gap:26px}
 .misses .strip,.views .strip{flex-wrap:wrap}
 .neighbours li{display:grid;grid-template-columns:96px 1fr 1fr;gap:0 32px;padding:18px 0;border-bottom:1px solid var(--rule)}
 .neighbours li:first-child{padding-top:0}.neighbours li:last-child{border:0}
 .asked .name{display:block;margin-top:4px;font-size:13px;line-height:1.3;color:var(--muted);overflow-wrap:anywhere}
 .found p{margin:0 0 8px;font-size:13px;color:var(--muted)}
-.verdict{margin-left:6px;color:var(--bad)}
+.verdict{margin-left:6px;color:var(--ink)}
+.verdict.bad{color:var(--bad)}
 .verdict.good{color:var(--good);font-weight:650}
 dl{display:grid;grid-template-columns:minmax(9em,auto) 1fr;margin:8px 0 0;font-size:14px}
 dt,dd{margin:0;padding:5px 0;border-bottom:1px solid var(--rule)}
@@ -72,9 +78,10 @@ dd{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 pre{margin:8px 0 0;padding:14px 16px;overflow-x:auto;background:var(--raised);border-radius:8px;font:14px/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 footer{margin-top:56px;padding-top:20px;padding-bottom:48px;color:var(--muted);font-size:13px}
 footer p{margin:0 0 4px}
+@media (min-width:1001px){.neighbours img{image-rendering:pixelated}}
 @media (max-width:1000px){:root{--tile:52px}.neighbours li{grid-template-columns:80px 1fr 1fr;gap:0 20px}.neighbours .strip{gap:8px}}
 @media (max-width:820px){.neighbours li{grid-template-columns:1fr;gap:14px}.asked{display:flex;align-items:center;gap:14px}.asked .name{margin:0;font-size:15px;color:var(--ink)}}
-@media (max-width:520px){:root{--tile:48px}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:32px}h1{font-size:26px}
+@media (max-width:520px){:root,.misses,.views{--tile:56px}.tile img{image-rendering:pixelated}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:32px}h1{font-size:26px}
 header p.summary{font-size:16px}section{margin-top:40px}.strip,.anchor{gap:10px}.misses li,.views li{flex-direction:column;gap:10px}
 th,td{padding-left:10px}.wide{width:34%}.tables,.charts,.lists{gap:32px}dl{grid-template-columns:minmax(7.5em,auto) 1fr}}
 @media print{section{break-inside:avoid}}
