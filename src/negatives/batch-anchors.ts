@@ -8,7 +8,7 @@ import {
   solveAnchors,
   sumNegatives,
 } from './anchors.js';
-import { type Batch, maskTile, similarityTile, TILE, TILE_STRIDE } from './batch.js';
+import { type Batch, maskTile, similarityTile, TILE, TILE_STRIDE, tilePlace } from './batch.js';
 import { requireUnitLength } from './guards.js';
 
 /** Anchors whose whole rows of similarities are in memory at once when they are not kept. */
@@ -46,8 +46,7 @@ function anchorRows(batch: Batch, first: number, rows: number): AnchorRows {
 
 /** Whole rows: kept for the second pass, or a block at a time. */
 function evaluateByRows(batch: Batch, positives: Float64Array, facts: AnchorFacts, into: ContrastSums): void {
-  const { at, layout, first, end, padded, stride, kernels, kernel } = batch;
-  const kept = layout === 'kept';
+  const { at, kept, first, end, padded, stride, kernels, kernel } = batch;
   const size = kept ? TILE : BLOCK;
   for (let start = first; start < end; start += size) {
     const rows = Math.min(size, end - start);
@@ -77,62 +76,22 @@ function keepSimilarities(batch: Batch, start: number, rows: number): void {
   }
 }
 
-/**
- * Nothing is kept: a tile of the range's own rows and columns counts for its rows, and transposed for its columns. Row
- * by row the columns come in ascending order, as they do in a whole row, so the sums have the same bits.
- */
+/** A tile of the range's own rows and columns counts for its rows, and transposed for its columns. */
 function evaluateByTiles(batch: Batch, positives: Float64Array, facts: AnchorFacts, into: ContrastSums): void {
-  const { first, end, padded, kernels, kernel } = batch;
-  for (let row = first; row < end; row += TILE) {
-    const rows = Math.min(TILE, end - row);
-    for (let column = 0; column < first; column += TILE) {
-      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, first - column), false);
-    }
-  }
-  for (let row = first; row < end; row += TILE) {
-    const rows = Math.min(TILE, end - row);
-    for (let column = row; column < end; column += TILE) {
-      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, end - column), column > row);
-    }
-    for (let column = end; column < padded; column += TILE) {
-      addTileToSums(batch, positives, row, rows, column, Math.min(TILE, padded - column), false);
-    }
+  const { at, first, end, padded, kernels, kernel, tiles } = batch;
+  for (const [index, { row, rows, column, columns, kind }] of tiles.entries()) {
+    const { address, stride } = tilePlace(batch, index);
+    similarityTile(batch, row, rows, column, columns, address, stride);
+    readPairs(batch, positives, address, stride, row, rows, column, columns);
+    maskTile(batch, address, stride, row, rows, column, columns);
+    const similarities = { address, stride, firstColumn: column, columns, allColumns: padded };
+    sumNegatives(kernels, kernel, anchorRows(batch, row, rows), similarities);
+    if (kind !== 'mirrored') continue;
+    kernels.exports.transposeTile(address, stride, rows, columns, at.mirror, TILE_STRIDE);
+    const mirror = { address: at.mirror, stride: TILE_STRIDE, firstColumn: row, columns: rows, allColumns: padded };
+    sumNegatives(kernels, kernel, anchorRows(batch, column, columns), mirror);
   }
   solveAnchors(kernels, kernel, anchorRows(batch, first, end - first), facts, into);
-}
-
-function addTileToSums(
-  batch: Batch,
-  positives: Float64Array,
-  row: number,
-  rows: number,
-  column: number,
-  columns: number,
-  mirrored: boolean,
-): void {
-  const { at, padded, kernels, kernel } = batch;
-  const tile = at.similarities;
-  const stride = TILE_STRIDE;
-  similarityTile(batch, row, rows, column, columns, tile, stride);
-  readPairs(batch, positives, tile, stride, row, rows, column, columns);
-  maskTile(batch, tile, stride, row, rows, column, columns);
-  sumNegatives(kernels, kernel, anchorRows(batch, row, rows), {
-    address: tile,
-    stride,
-    firstColumn: column,
-    columns,
-    allColumns: padded,
-  });
-  if (!mirrored) return;
-  const mirror = tile + TILE * stride;
-  kernels.exports.transposeTile(tile, stride, rows, columns, mirror, stride);
-  sumNegatives(kernels, kernel, anchorRows(batch, column, columns), {
-    address: mirror,
-    stride,
-    firstColumn: row,
-    columns: rows,
-    allColumns: padded,
-  });
 }
 
 /**

@@ -5,16 +5,58 @@ import type { Workspace } from './workspace.js';
 
 /** Rows and columns of a tile: tile, panels and slices fit into a second-level cache together. */
 export const TILE = 64;
-/** Bytes between rows of a tile that stands by itself. */
-export const TILE_STRIDE: number = 4 * (TILE + 16);
+/** Bytes between rows of a tile that stands by itself, and of all of it. */
+export const TILE_STRIDE: number = 4 * TILE;
+export const TILE_BYTES: number = TILE * TILE_STRIDE;
 
-export type BatchBlock = 'panels' | 'slices' | 'sums' | 'similarities' | 'table' | 'records' | 'ranks' | 'ring' | 'ids';
+export type BatchBlock =
+  | 'panels'
+  | 'slices'
+  | 'sums'
+  | 'similarities'
+  | 'mirror'
+  | 'table'
+  | 'records'
+  | 'ranks'
+  | 'ring'
+  | 'ids';
+
+/** The first pass sums over tiles where the objective allows it; otherwise it needs `rows` of similarities whole. */
+export type BatchLayout = 'rows' | 'tiles';
 
 /**
- * How similarities are held: `kept` from the first pass to the second; in the first pass in blocks of whole `rows`, or
- * in `tiles` where the objective allows it, and computed anew in the second.
+ * A tile's place among all pairs. Its rows are anchors of the range. On the `diagonal` its columns are the same ones;
+ * `mirrored` they are other anchors of the range, and the tile stands for its mirror image too; `foreign` they are not.
  */
-export type BatchLayout = 'kept' | 'rows' | 'tiles';
+export interface Tile {
+  readonly row: number;
+  readonly rows: number;
+  readonly column: number;
+  readonly columns: number;
+  readonly kind: 'diagonal' | 'mirrored' | 'foreign';
+}
+
+/**
+ * The tiles of anchors [first, end), multiples of 8, against all rows. For each anchor its columns ascend, whether it
+ * is a tile's row or, mirrored, its column: sums over tiles add as sums over a whole row do.
+ */
+export function listTiles(first: number, end: number, padded: number): Tile[] {
+  const tiles: Tile[] = [];
+  const add = (row: number, from: number, to: number, kind: Tile['kind']): void => {
+    const rows = Math.min(TILE, end - row);
+    for (let column = from; column < to; column += TILE) {
+      tiles.push({ row, rows, column, columns: Math.min(TILE, to - column), kind });
+    }
+  };
+  for (let row = first; row < end; row += TILE) add(row, 0, first, 'foreign');
+  for (let row = first; row < end; row += TILE) {
+    const next = Math.min(end, row + TILE);
+    add(row, row, next, 'diagonal');
+    add(row, next, end, 'mirrored');
+    add(row, end, padded, 'foreign');
+  }
+  return tiles;
+}
 
 /** What the two passes over a batch share. */
 export interface Batch {
@@ -33,10 +75,22 @@ export interface Batch {
   /** Bytes between rows of similarities: not a power of two, so that a column's rows do not share cache sets. */
   readonly stride: number;
   readonly layout: BatchLayout;
+  /** Similarities stay from the first pass to the second; otherwise the second computes its tiles anew. */
+  readonly kept: boolean;
+  readonly tiles: readonly Tile[];
   /** Unmasked candidates of an anchor. */
   readonly negatives: (anchor: number) => number;
   /** Some items share an id. */
   readonly sharedIds: boolean;
+}
+
+/** Where a tile's similarities are or go, and the bytes between its rows. */
+export function tilePlace(batch: Batch, index: number): { address: number; stride: number } {
+  const { at, kept, layout, first, stride, tiles } = batch;
+  if (!kept) return { address: at.similarities, stride: TILE_STRIDE };
+  if (layout === 'tiles') return { address: at.similarities + index * TILE_BYTES, stride: TILE_STRIDE };
+  const { row, column } = tiles[index]!;
+  return { address: at.similarities + (row - first) * stride + 4 * column, stride };
 }
 
 /** Masks the pairs of a tile that are not negatives of each other. */

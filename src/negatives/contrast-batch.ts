@@ -2,7 +2,7 @@ import { NearmissError } from '../errors.js';
 import { ANCHOR_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
 import { type ContrastSums, kernelObjective, RANK_BYTES, RECORD_BYTES } from './anchors.js';
-import { type Batch, type BatchBlock, type BatchLayout, TILE, TILE_STRIDE } from './batch.js';
+import { type Batch, type BatchBlock, type BatchLayout, listTiles, TILE, TILE_BYTES } from './batch.js';
 import { BLOCK, evaluateRange } from './batch-anchors.js';
 import { addGradients } from './batch-gradients.js';
 import { requireIds, requireInteger } from './guards.js';
@@ -27,7 +27,7 @@ export interface ContrastBatchInput {
 }
 
 /** Similarities up to this size are kept from the first pass to the second; larger ones are computed anew. */
-const KEPT_BYTES = 17 * 2 ** 20;
+const KEPT_BYTES = 33 * 2 ** 20;
 
 /**
  * Loss and gradient of an objective over a batch whose rows are anchors and candidates at once.
@@ -39,8 +39,8 @@ const KEPT_BYTES = 17 * 2 ** 20;
  * Two passes over tiles of 64 x 64 similarities. The first gives each anchor's sums. In the second a tile holds the
  * weights with which rows i and j pull on each other, as anchors and candidates of each other at once, so that of the
  * symmetric pairs only one is computed. Of the plain formula's 6·count²·dim operations 3 are left, or 4 to 5 where the
- * similarities take more than 17 MB (2,064 views) and are computed again instead of kept. Memory: about 3 copies of the
- * rows, and these 17 MB at most.
+ * similarities take more than 33 MB (at 4,096 views; 2,900 with a ring or a small temperature) and are computed again
+ * instead of kept. Memory: about 3 copies of the rows, and these 33 MB at most.
  *
  * @throws NM_SHAPE_MISMATCH for an odd count, ids or a range that do not fit; NM_NOT_UNIT_LENGTH; NM_NO_NEGATIVES
  */
@@ -59,18 +59,18 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
   const stride = 4 * (padded + 16);
   const kernel = kernelObjective(objective);
   const own = end - first;
-  const layout: BatchLayout = own * stride <= KEPT_BYTES ? 'kept' : kernel.fixedShift ? 'tiles' : 'rows';
-  const similarities = {
-    kept: own * stride,
-    rows: Math.max(BLOCK * stride, TILE * TILE_STRIDE),
-    tiles: 2 * TILE * TILE_STRIDE,
-  };
+  const layout: BatchLayout = kernel.fixedShift ? 'tiles' : 'rows';
+  const tiles = listTiles(first, end, padded);
+  const all = layout === 'tiles' ? tiles.length * TILE_BYTES : own * stride;
+  const kept = all <= KEPT_BYTES;
+  const some = layout === 'tiles' ? TILE_BYTES : Math.max(BLOCK * stride, TILE_BYTES);
   const records = layout === 'tiles' ? own : TILE;
   const { at, release } = takeWorkspace<BatchBlock>(heap, {
     panels: 4 * padded * dim,
     slices: 32 * padded * slices,
     sums: 32 * padded * slices,
-    similarities: similarities[layout],
+    similarities: kept ? all : some,
+    mirror: TILE_BYTES,
     table: 4 * padded * ANCHOR_FIELDS,
     records: RECORD_BYTES * records,
     ranks: RANK_BYTES * records,
@@ -101,6 +101,8 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
       slices,
       stride,
       layout,
+      kept,
+      tiles,
       negatives,
       sharedIds,
     };
