@@ -248,8 +248,8 @@ function packPhase(s: ConvolutionShape, filter: usize, phaseY: i32, phaseX: i32,
 
 // ---- filter gradient: scratch is [sum if dy is widened | widened dy | padded images]
 
-/** Output pixels whose images are worked on together, so that a register tile is stored rarely. */
-const PIXELS: i32 = 256;
+/** Output pixels whose images are worked on together: enough to store a register tile rarely, few enough for dy in L1. */
+const PIXELS: i32 = 64;
 
 // @ts-ignore: decorator
 @inline
