@@ -58,11 +58,11 @@ ol{margin:0;padding:0;list-style:none}
 .tile.right img{box-shadow:0 0 0 3px var(--good)}
 .tile.right figcaption{color:var(--good);font-weight:650}
 .tile.missed::after{content:"\\00d7";position:absolute;top:-6px;right:-6px;width:16px;height:16px;border-radius:50%;background:var(--bad);color:var(--paper);font:700 13px/16px system-ui,sans-serif;text-align:center}
-.strip,.anchor{display:flex;gap:12px}
+.strip,.anchor{display:flex;flex-wrap:wrap;gap:12px}
+.anchor{flex:none}
 .misses,.views{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:24px 48px}
 .misses,.views{--tile:52px}
 .misses li,.views li{display:flex;gap:26px}
-.misses .strip,.views .strip{flex-wrap:wrap}
 .neighbours li{display:grid;grid-template-columns:96px 1fr 1fr;gap:0 32px;padding:18px 0;border-bottom:1px solid var(--rule)}
 .neighbours li:first-child{padding-top:0}.neighbours li:last-child{border:0}
 .asked .name{display:block;margin-top:4px;font-size:13px;line-height:1.3;color:var(--muted);overflow-wrap:anywhere}
@@ -80,7 +80,8 @@ footer{margin-top:56px;padding-top:20px;padding-bottom:48px;color:var(--muted);f
 footer p{margin:0 0 4px}
 @media (min-width:1001px){.neighbours img{image-rendering:pixelated}}
 @media (max-width:1000px){:root{--tile:52px}.neighbours li{grid-template-columns:80px 1fr 1fr;gap:0 20px}.neighbours .strip{gap:8px}}
-@media (max-width:820px){.neighbours li{grid-template-columns:1fr;gap:14px}.asked{display:flex;align-items:center;gap:14px}.asked .name{margin:0;font-size:15px;color:var(--ink)}}
+@media (max-width:820px){.neighbours li{grid-template-columns:1fr 1fr;gap:14px 20px}.asked{grid-column:1/-1;display:flex;align-items:center;gap:14px}.asked .name{margin:0;font-size:15px;color:var(--ink)}}
+@media (max-width:660px){.neighbours li{grid-template-columns:1fr}}
 @media (max-width:520px){:root,.misses,.views{--tile:56px}.tile img{image-rendering:pixelated}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:32px}h1{font-size:26px}
 header p.summary{font-size:16px}section{margin-top:40px}.strip,.anchor{gap:10px}.misses li,.views li{flex-direction:column;gap:10px}
 th,td{padding-left:10px}.wide{width:34%}.tables,.charts,.lists{gap:32px}dl{grid-template-columns:minmax(7.5em,auto) 1fr}}
