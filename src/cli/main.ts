@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { usageExitCode } from './command.js';
+import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { indexCommand } from './index-command.js';
+import { reportCommand } from './report.js';
 import { searchCommand } from './search.js';
 import { trainCommand } from './train.js';
 import { version } from './version.js';
@@ -20,6 +22,8 @@ for (const command of [
   exportCommand(),
   indexCommand(),
   searchCommand(),
+  reportCommand(),
+  demoCommand(),
   doctorCommand(),
 ]) {
   program.addCommand(command);

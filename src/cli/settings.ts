@@ -44,7 +44,7 @@ export interface TrainFlags {
 }
 
 /** Where a run's pictures come from, by the command's arguments. */
-export function dataSettings(args: readonly string[], pair: boolean): DataSettings {
+function dataSettings(args: readonly string[], pair: boolean): DataSettings {
   if (pair) {
     const [a, b, more] = args;
     if (a === undefined || b === undefined || more !== undefined) {
@@ -126,7 +126,7 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 /** What the user said: the config file's settings, overridden by the command line's. */
-export async function trainInput(data: DataSettings, flags: TrainFlags): Promise<TrainSettingsInput> {
+export async function trainInput(args: readonly string[], flags: TrainFlags): Promise<TrainSettingsInput> {
   const config = flags.config === undefined ? {} : await readJson(flags.config);
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new NearmissError('NM_OPTION_INVALID', `${flags.config}: found no object, allowed: {"setting": value, …}`);
@@ -145,13 +145,14 @@ export async function trainInput(data: DataSettings, flags: TrainFlags): Promise
     augment,
     ...plain
   } = flags;
+  const fromFile = args.length === 0 && !flags.pair ? (config as { data?: DataSettings }).data : undefined;
   const chosen = objectiveOf(flags);
   const known = Object.fromEntries(
     Object.entries(plain).filter(([key, value]) => key !== 'json' && value !== undefined),
   );
   return {
     ...config,
-    data,
+    data: fromFile ?? dataSettings(args, pair === true),
     ...known,
     ...(chosen ? { objective: chosen } : {}),
     ...(augment === undefined ? {} : { augment: await recipeOf(augment) }),

@@ -17,7 +17,7 @@ import {
 import { command, decimal, oneOf, wholeNumber } from './command.js';
 import { type Console, duration } from './console.js';
 import { onlineEvaluation } from './evaluation.js';
-import { ANNEALINGS, dataSettings, OBJECTIVES, type TrainFlags, trainInput } from './settings.js';
+import { ANNEALINGS, OBJECTIVES, type TrainFlags, trainInput } from './settings.js';
 
 const EXAMPLES = [
   'nearmiss train emoji --out runs/emoji --steps 300',
@@ -97,7 +97,7 @@ async function fresh(
   flags: TrainFlags,
   console: Console,
 ): Promise<{ settings: TrainSettings; data: TrainingData }> {
-  const input = await trainInput(dataSettings(args, flags.pair === true), flags);
+  const input = await trainInput(args, flags);
   // Wrong settings are refused before the pictures are read: the number of items only sets the number of steps.
   const { imageSize } = resolveTrainSettings(input, 1);
   const data = await load(input.data, imageSize, console);
