@@ -200,7 +200,8 @@ class SessionEmbedder implements Embedder {
     for (let from = 0; from < count; from += this.batch) {
       options.signal?.throwIfAborted();
       const to = Math.min(count, from + this.batch);
-      const part = pixels.subarray(from * picture, to * picture);
+      // A copy: onnxruntime refuses memory that threads share.
+      const part = pixels.slice(from * picture, to * picture);
       const input = new this.runtime.Tensor('uint8', part, [to - from, size, size, 3]);
       const result = await this.session.run({ [INPUT_NAME]: input });
       embeddings.set(result[OUTPUT_NAME]?.data as Float32Array, from * dim);

@@ -56,6 +56,14 @@ describe('createEmbedder', () => {
     expect(new Set(whole).size).toBeGreaterThan(150);
   });
 
+  it('reads pictures from memory that threads share', async () => {
+    const pixels = randomPictures(3, 32);
+    const shared = new Uint8Array(new SharedArrayBuffer(pixels.length));
+    shared.set(pixels);
+    const embedder = await open(bytes);
+    expect(await embedder.embed(shared)).toEqual(await embedder.embed(pixels));
+  });
+
   it('reads pictures that begin anywhere in a buffer', async () => {
     const embedder = await open(bytes);
     const pixels = randomPictures(2, 32);
