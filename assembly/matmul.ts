@@ -132,15 +132,42 @@ export function addTransposedProduct(
   }
 }
 
-/** target [columns, rows] = source [rows, columns] transposed. */
+/** target [columns, rows] = source [rows, columns] transposed, in blocks of 4x4. */
 export function transpose(source: usize, target: usize, rows: i32, columns: i32): void {
-  const step = (<usize>rows) * 4;
-  for (let row = 0; row < rows; row++) {
-    let to = target + (<usize>row) * 4;
-    for (let column = 0; column < columns; column++) {
-      store<f32>(to, load<f32>(source));
-      source += 4;
-      to += step;
+  const from = (<usize>columns) * 4;
+  const to = (<usize>rows) * 4;
+  for (let row = 0; row < rows; row += 4) {
+    for (let column = 0; column < columns; column += 4) {
+      const p = source + (<usize>row) * from + (<usize>column) * 4;
+      const q = target + (<usize>column) * to + (<usize>row) * 4;
+      if (row + 4 <= rows && column + 4 <= columns) transposeBlock(p, from, q, to);
+      else transposeSingly(p, from, q, to, min(4, rows - row), min(4, columns - column));
+    }
+  }
+}
+
+/** A 4x4 block: pairs of rows are interleaved twice. */
+// @ts-ignore: decorator
+@inline
+function transposeBlock(p: usize, from: usize, q: usize, to: usize): void {
+  const a = v128.load(p);
+  const b = v128.load(p + from);
+  const c = v128.load(p + 2 * from);
+  const d = v128.load(p + 3 * from);
+  const abLow = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+  const abHigh = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  const cdLow = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+  const cdHigh = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+  v128.store(q, v128.shuffle<f32>(abLow, cdLow, 0, 1, 4, 5));
+  v128.store(q + to, v128.shuffle<f32>(abLow, cdLow, 2, 3, 6, 7));
+  v128.store(q + 2 * to, v128.shuffle<f32>(abHigh, cdHigh, 0, 1, 4, 5));
+  v128.store(q + 3 * to, v128.shuffle<f32>(abHigh, cdHigh, 2, 3, 6, 7));
+}
+
+function transposeSingly(p: usize, from: usize, q: usize, to: usize, rows: i32, columns: i32): void {
+  for (let row: usize = 0; row < (<usize>rows); row++) {
+    for (let column: usize = 0; column < (<usize>columns); column++) {
+      store<f32>(q + column * to + row * 4, load<f32>(p + row * from + column * 4));
     }
   }
 }

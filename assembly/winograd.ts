@@ -1,5 +1,5 @@
 import { ConvolutionShape, copyInto, shapeAt } from './lib/convolution-shape';
-import { packPanels } from './lib/panels';
+import { PANEL } from './lib/tiles';
 import { madd, nmadd } from './lib/vector';
 import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 
@@ -298,7 +298,7 @@ function transformGradients(
 }
 
 /**
- * U: G g G' of a filter [3, 3, length] to 36 rows of `length`.
+ * U: G g G' of a filter [3, 3, in, out], as 36 matrices in panels of eight output channels (lib/panels.ts).
  *
  *     G = 1/4    0     0
  *        -1/6  -1/6  -1/6
@@ -307,14 +307,22 @@ function transformGradients(
  *        1/24 -1/12   1/6
  *          0     0     1
  */
-function transformFilter(filter: usize, length: i32, out: usize, outPoint: usize, middle: usize): void {
+function transformFilter(
+  filter: usize,
+  inChannels: i32,
+  outChannels: i32,
+  out: usize,
+  outPoint: usize,
+  middle: usize,
+): void {
   const quarter = f32x4.splat(0.25);
   const sixth = f32x4.splat(1.0 / 6.0);
   const twelfth = f32x4.splat(1.0 / 12.0);
   const twentyFourth = f32x4.splat(1.0 / 24.0);
-  const tap = (<usize>length) * 4;
-  for (let offset: usize = 0; offset < tap; offset += 16) {
-    let p = filter + offset;
+  const tap = (<usize>(inChannels * outChannels)) * 4;
+  const panel = (<usize>inChannels) * (PANEL * 4);
+  for (let place = 0; place < inChannels * outChannels; place += 4) {
+    let p = filter + (<usize>place) * 4;
     let z = middle;
     const lastColumn = middle + 3 * 16;
     while (z < lastColumn) {
@@ -332,7 +340,9 @@ function transformFilter(filter: usize, length: i32, out: usize, outPoint: usize
       p += tap;
       z += 16;
     }
-    let o = out + offset;
+    const row = place / outChannels;
+    const column = place - row * outChannels;
+    let o = out + (<usize>(column / PANEL)) * panel + (<usize>(row * PANEL + column % PANEL)) * 4;
     z = middle;
     const lastRow = middle + INPUTS * 3 * 16;
     while (z < lastRow) {
@@ -408,7 +418,7 @@ function transformFilterGradient(source: usize, sourcePoint: usize, length: i32,
   }
 }
 
-// ---- convolution: scratch is [middle | padded image | whole tiles' output | U | panels of one point's U … | V | O]
+// ---- convolution: scratch is [middle | padded image | whole tiles' output | U | V | O]
 
 // @ts-ignore: decorator
 @inline
@@ -436,7 +446,7 @@ function convolveScratch(batch: i32, inChannels: i32, outHeight: i32, outWidth: 
   const rows = tiles * imagesAtOnce(batch, tiles, max(inChannels, outChannels));
   const filters = pointBytes(inChannels, (<usize>outChannels) * 4);
   const points: usize =
-    filters + filters + pointBytes(rows, rowBytes(inChannels)) + pointBytes(rows, rowBytes(outChannels));
+    filters + pointBytes(rows, rowBytes(inChannels)) + pointBytes(rows, rowBytes(outChannels));
   return (
     MIDDLE +
     paddedBytes(tilesHigh, tilesWide, inChannels) +
@@ -477,15 +487,11 @@ function convolve(
 
   const padded = middle + MIDDLE;
   const whole = padded + paddedBytes(tilesHigh, tilesWide, inChannels);
-  const transformed = whole + wholeBytes(outHeight, outWidth, outChannels);
-  const panels = transformed + (<usize>POINTS) * filterPoint;
+  const panels = whole + wholeBytes(outHeight, outWidth, outChannels);
   const inputs = panels + (<usize>POINTS) * filterPoint;
   const outputs = inputs + (<usize>POINTS) * inPoint;
 
-  transformFilter(filter, inChannels * outChannels, transformed, filterPoint, middle);
-  for (let point: usize = 0; point < (<usize>POINTS); point++) {
-    packPanels(transformed + point * filterPoint, outPixel, inChannels, outChannels, panels + point * filterPoint);
-  }
+  transformFilter(filter, inChannels, outChannels, panels, filterPoint, middle);
   memory.fill(padded, 0, paddedBytes(tilesHigh, tilesWide, inChannels));
   for (let first = 0; first < batch; first += step) {
     const images = min(step, batch - first);

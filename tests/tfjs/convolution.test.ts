@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
 import { check, dataOf, EXACT, label, passes, reference, WINOGRAD } from './convolution-conformance.js';
-import type { Sizes } from './convolution-reference.js';
+import { largestError, type Sizes } from './convolution-reference.js';
 
 const base: Sizes = {
   batch: 1,
@@ -144,5 +144,24 @@ test("agrees with tfjs's cpu backend in shapes and values", async () => {
       gradients,
     );
   });
+  uninstall(tf);
+});
+
+test("Winograd's largest error is about 1e-5 of the largest output, a direct sum's 1e-6", async () => {
+  await tf.setBackend('wasm');
+  const s = { ...base, batch: 8, height: 8, width: 8, channels: 64, out: 64 };
+  const d = dataOf(s);
+  const expected = reference(s, d);
+  for (const [precise, limit] of [
+    [true, 3e-6],
+    [false, 5e-5],
+  ] as const) {
+    await install(tf, { precise });
+    const found = passes(s, d, true);
+    for (const pass of ['y', 'dx', 'dFilter'] as const) {
+      const largest = expected[pass].reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+      expect(largestError(found[pass], expected[pass], largest), pass).toBeLessThan(limit);
+    }
+  }
   uninstall(tf);
 });
