@@ -1,7 +1,24 @@
 import type { TrainingKernels } from '../kernels/index.js';
 import type { KernelObjective } from './anchors.js';
-import type { ContrastBatchInput } from './contrast-batch.js';
+import type { ResolvedObjective } from './objective.js';
 import type { Workspace } from './workspace.js';
+
+export interface ContrastBatchInput {
+  /** Address of float32 [count, dim]: unit-length embeddings, rows i and i + count/2 the two views of one item. */
+  readonly rows: number;
+  /** Views: twice the number of items. */
+  readonly count: number;
+  readonly dim: number;
+  /** Id of each item [count/2]; items of equal ids are never negatives of each other. Default: all differ. */
+  readonly instanceIds?: Int32Array | undefined;
+  /** Rows [from, to) that are anchors in this call; default all. All rows are candidates in any case. */
+  readonly anchors?: readonly [from: number, to: number] | undefined;
+  readonly objective: ResolvedObjective;
+  /** Address of float32 [count, dim], to which the gradient is added. */
+  readonly gradient: number;
+  /** Receives each anchor's loss at its row. */
+  readonly losses?: Float64Array | undefined;
+}
 
 /** Rows and columns of a tile: tile, panels and slices fit into a second-level cache together. */
 export const TILE = 64;

@@ -2,29 +2,19 @@ import { NearmissError } from '../errors.js';
 import { ANCHOR_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
 import { type ContrastSums, kernelObjective, RANK_BYTES, RECORD_BYTES } from './anchors.js';
-import { type Batch, type BatchBlock, type BatchLayout, listTiles, TILE, TILE_BYTES } from './batch.js';
+import {
+  type Batch,
+  type BatchBlock,
+  type BatchLayout,
+  type ContrastBatchInput,
+  listTiles,
+  TILE,
+  TILE_BYTES,
+} from './batch.js';
 import { BLOCK, evaluateRange } from './batch-anchors.js';
 import { addGradients } from './batch-gradients.js';
 import { requireIds, requireInteger } from './guards.js';
-import type { ResolvedObjective } from './objective.js';
 import { takeWorkspace } from './workspace.js';
-
-export interface ContrastBatchInput {
-  /** Address of float32 [count, dim]: unit-length embeddings, rows i and i + count/2 the two views of one item. */
-  readonly rows: number;
-  /** Views: twice the number of items. */
-  readonly count: number;
-  readonly dim: number;
-  /** Id of each item [count/2]; items of equal ids are never negatives of each other. Default: all differ. */
-  readonly instanceIds?: Int32Array | undefined;
-  /** Rows [from, to) that are anchors in this call; default all. All rows are candidates in any case. */
-  readonly anchors?: readonly [from: number, to: number] | undefined;
-  readonly objective: ResolvedObjective;
-  /** Address of float32 [count, dim], to which the gradient is added. */
-  readonly gradient: number;
-  /** Receives each anchor's loss at its row. */
-  readonly losses?: Float64Array | undefined;
-}
 
 /** Similarities up to this size are kept from the first pass to the second; larger ones are computed anew. */
 const KEPT_BYTES = 33 * 2 ** 20;

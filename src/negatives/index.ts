@@ -1,4 +1,5 @@
 export type { ContrastSums } from './anchors.js';
+export type { ContrastBatchInput } from './batch.js';
 export {
   batchCandidates,
   type Candidates,
@@ -7,7 +8,7 @@ export {
   type QueueOptions,
   queueCandidates,
 } from './candidates.js';
-export { type ContrastBatchInput, contrastBatch } from './contrast-batch.js';
+export { contrastBatch } from './contrast-batch.js';
 export { type ContrastQueueInput, contrastQueue } from './contrast-queue.js';
 export {
   type CandidateSource,
