@@ -43,3 +43,4 @@ export {
   winogradInputGradient,
   winogradInputGradientScratch,
 } from './winograd';
+export { addRelu, reluGradient } from './activate';

@@ -1,3 +1,4 @@
+export type { ActivateExports } from './activate.js';
 export {
   type ConvolutionExports,
   type ConvolutionPass,

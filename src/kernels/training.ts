@@ -1,3 +1,4 @@
+import type { ActivateExports } from './activate.js';
 import type { AugmentExports } from './augment.js';
 import type { ContrastExports } from './contrast.js';
 import type { ConvolutionExports } from './convolution.js';
@@ -14,7 +15,8 @@ import type { WinogradExports } from './winograd.js';
 
 /** What the training module exports; each kernel's file declares its part. */
 export interface TrainingExports
-  extends ConvolutionExports,
+  extends ActivateExports,
+    ConvolutionExports,
     DepthwiseExports,
     MatmulExports,
     NormaliseExports,

@@ -1,3 +1,4 @@
+export { addRelu } from './add-relu.js';
 export {
   type BatchNormOptions,
   type BatchNormTrained,

@@ -1,5 +1,6 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { loadTrainingKernels, type SimdTier, type TrainingKernels } from '../kernels/index.js';
+import { addReluGradient, addReluKernel, reluGradientKernel } from './add-relu.js';
 import { batchMatMul } from './BatchMatMul.js';
 import { batchNormTrainGradient, batchNormTrainGradientKernel, batchNormTrainKernel } from './batch-norm.js';
 import { conv2D } from './Conv2D.js';
@@ -39,6 +40,8 @@ const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
   unsortedSegmentSum,
   batchNormTrainKernel,
   batchNormTrainGradientKernel,
+  addReluKernel,
+  reluGradientKernel,
 ];
 
 interface Installation {
@@ -91,7 +94,7 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     }
     tf.registerKernel(config);
   }
-  const gradients = [batchNormTrainGradient(tf)];
+  const gradients = [batchNormTrainGradient(tf), addReluGradient(tf)];
   for (const gradient of gradients) tf.registerGradient(gradient);
   installations.set(tf.engine(), {
     backend,

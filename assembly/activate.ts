@@ -1,0 +1,35 @@
+/** out = max(a + b, 0) over `length` floats. */
+export function addRelu(a: usize, b: usize, out: usize, length: i32): void {
+  const zero = f32x4.splat(0);
+  const end = out + (<usize>(length & ~3)) * 4;
+  while (out < end) {
+    v128.store(out, f32x4.max(f32x4.add(v128.load(a), v128.load(b)), zero));
+    a += 16;
+    b += 16;
+    out += 16;
+  }
+  for (let i = 0; i < (length & 3); i++) {
+    store<f32>(out, max<f32>(load<f32>(a) + load<f32>(b), 0));
+    a += 4;
+    b += 4;
+    out += 4;
+  }
+}
+
+/** out = dy where y > 0, else 0, over `length` floats. */
+export function reluGradient(dy: usize, y: usize, out: usize, length: i32): void {
+  const zero = f32x4.splat(0);
+  const end = out + (<usize>(length & ~3)) * 4;
+  while (out < end) {
+    v128.store(out, v128.and(v128.load(dy), f32x4.gt(v128.load(y), zero)));
+    dy += 16;
+    y += 16;
+    out += 16;
+  }
+  for (let i = 0; i < (length & 3); i++) {
+    store<f32>(out, load<f32>(y) > 0 ? load<f32>(dy) : 0);
+    dy += 4;
+    y += 4;
+    out += 4;
+  }
+}
