@@ -21,7 +21,7 @@ import { type Console, duration } from './console.js';
 import { exportRun } from './export.js';
 import { indexSource } from './index-command.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
-import { runReport } from './run-report.js';
+import { runReport, titleOf } from './run-report.js';
 import { load, runTraining } from './train.js';
 
 interface DemoFlags {
@@ -84,7 +84,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   });
 
   console.log('3. indexing the Noto pictures and searching for unseen Twemoji ones');
-  const found = await indexAndSearch(model, question, out, console);
+  const found = await indexAndSearch(model, question, data, out, console);
 
   console.log('4. drawing the report');
   const report = join(out, 'report.html');
@@ -96,7 +96,8 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
 
   const seconds = (performance.now() - started) / 1000;
   console.print(`\n${resultText(comparison, question)}\n`);
-  for (const { query, hits } of found) console.print(`${query} → ${hits.map(({ id }) => id).join(', ')}`);
+  console.print('Twemoji query, and the Noto pictures that the store finds for it:');
+  for (const { title, hits } of found) console.print(`  ${title} → ${hits.map((hit) => hit.title).join(', ')}`);
   console.print(`\n${duration(seconds)} in all; ${outcome.imagesPerSecond.toFixed(0)} images/s while training`);
   console.print(`model   ${model} (${(exported.bytes / 1e6).toFixed(2)} MB)`);
   console.print(`store   ${join(out, 'store.db')}`);
@@ -170,13 +171,21 @@ async function trainReference(
   }
 }
 
+/** A query of the demo and what the store found for it. */
+interface Search {
+  readonly query: string;
+  readonly title: string;
+  readonly hits: readonly { readonly id: string; readonly title: string; readonly score: number }[];
+}
+
 /** Indexes the gallery into a store and looks some unseen queries up in it. */
 async function indexAndSearch(
   model: string,
   question: PairedQuestion,
+  data: TrainingData,
   out: string,
   console: Console,
-): Promise<{ query: string; hits: { id: string; score: number }[] }[]> {
+): Promise<Search[]> {
   const embedder = await createEmbedder(model);
   const path = join(out, 'store.db');
   try {
@@ -191,9 +200,15 @@ async function indexAndSearch(
     try {
       const each = Array.from(asked, (_, i) => vectors.slice(i * embedder.dim, (i + 1) * embedder.dim));
       const hits = await store.search(each, { k: 3, fingerprint: embedder.fingerprint });
+      const rowOf = new Map(question.gallery.names.map((name, row) => [name, row]));
       return Array.from(asked, (row, i) => ({
         query: queries.names[row]!,
-        hits: hits[i]!.map(({ id, score }) => ({ id, score: Number(score.toFixed(4)) })),
+        title: titleOf(data, row),
+        hits: hits[i]!.map(({ id, score }) => ({
+          id,
+          title: titleOf(data, rowOf.get(id)!),
+          score: Number(score.toFixed(4)),
+        })),
       }));
     } finally {
       await store.close();

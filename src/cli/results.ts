@@ -1,3 +1,4 @@
+import type { Objective } from '../negatives/index.js';
 import { createEmbedder, type Embedder, encoderToOnnx } from '../onnx/index.js';
 import type { ReportData, ResultRow } from '../report/index.js';
 import { gatherPictures, type Run, type TrainingData, trainedEncoder } from '../train/index.js';
@@ -36,7 +37,7 @@ export async function compareWithBaselines(
       ...(await askEncoder(embedder, question)),
       baselines: await measureBaselines(question, run.settings, data),
       ...(ntxent ? { ntxent } : {}),
-      objective: objectiveName(run),
+      objective: objectiveName(run.settings.objective),
       steps: run.checkpoint.step,
     };
   } finally {
@@ -53,8 +54,7 @@ export async function askEncoder(embedder: Embedder, question: PairedQuestion): 
 }
 
 /** `HCL τ 0.5 β 2`, for people. */
-export function objectiveName(run: Run): string {
-  const { temperature, select, weight } = run.settings.objective;
+export function objectiveName({ temperature, select, weight }: Objective): string {
   const number = (setting: unknown): string => (typeof setting === 'number' ? String(setting) : 'annealed');
   const parts = [`τ ${number(temperature)}`];
   if (select?.kind === 'ring') parts.push(`ring ${number(select.inner)} to ${number(select.outer)}`);

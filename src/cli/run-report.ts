@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { applyReadOut, initialWeights, type ReadOut, unitLength } from '../encoders/index.js';
 import { nearestNeighbours } from '../evaluate/index.js';
-import { augmentedPictures, type Pictures } from '../images/index.js';
+import { type AugmentRecipe, augmentedPictures, type Pictures } from '../images/index.js';
 import { loadTrainingKernels, standaloneHeap } from '../kernels/index.js';
 import { rankNegatives, resolveObjective } from '../negatives/index.js';
 import type {
@@ -21,6 +21,7 @@ import {
   type TrainingData,
   trainedEncoder,
 } from '../train/index.js';
+import { objectiveName } from './results.js';
 import { version } from './version.js';
 
 /** Pictures that are searched at most: beyond it an even sample. */
@@ -31,9 +32,10 @@ const HITS = 5;
 const RANKED_ITEMS = 512;
 const HISTOGRAM_ANCHORS = 64;
 const NEAR_MISS_ANCHORS = 6;
-const NEAR_MISSES = 6;
+const NEAR_MISSES = 5;
 const VIEWED_ITEMS = 5;
-const VIEWS = 3;
+/** Augmented views of an item, of all its sources together. */
+const VIEWS = 4;
 const PURPOSE_REPORT = 0x4e;
 
 /** Report data of a run, without tables of results, which depend on what was asked. */
@@ -85,8 +87,9 @@ function picture(pictures: { readonly data: Uint8Array; readonly size: number },
   return { data: pictures.data.slice(row * bytes, (row + 1) * bytes), size: pictures.size };
 }
 
-function nameOf(pictures: Pictures, row: number): string {
-  return pictures.names[row] ?? String(row);
+/** What a row is called: its title, or the name of the first source's file. */
+export function titleOf(data: TrainingData, row: number): string {
+  return data.titles?.[row] ?? data.sources[0].names[row] ?? String(row);
 }
 
 /** `count` of them, evenly spaced: shown pictures are not picked by how well they do. */
@@ -148,7 +151,7 @@ async function neighbours(
   const queries = asked.map(
     (query, place): SearchedQuery => ({
       picture: picture(queryPictures, query),
-      name: nameOf(queryPictures, query),
+      name: titleOf(data, query),
       found: found.map((each) => {
         const { rows, scores } = each[place]!;
         // A single source finds its own picture first: not shown.
@@ -159,7 +162,7 @@ async function neighbours(
         return {
           hits: hits.slice(0, HITS).map(({ row, score }) => ({
             picture: picture(galleryPictures, row),
-            name: nameOf(galleryPictures, row),
+            name: titleOf(data, row),
             score,
             right: right(query, row),
           })),
@@ -218,11 +221,11 @@ async function rankedNegatives(
     const nearMisses = evenly(ranked, NEAR_MISS_ANCHORS).map(
       ({ anchor, positive, indices, similarities, selected }): NearMiss => ({
         picture: shownView(anchor),
-        name: nameOf(first, rows[anchor]!),
+        name: titleOf(data, rows[anchor % rows.length]!),
         positive: { picture: shownView(anchor + rows.length), similarity: positive },
         negatives: Array.from(indices.subarray(selected[0], selected[0] + NEAR_MISSES), (row, i) => ({
           picture: shownView(row),
-          name: nameOf(first, rows[row % rows.length]!),
+          name: titleOf(data, rows[row % rows.length]!),
           similarity: similarities[selected[0] + i]!,
         })),
       }),
@@ -242,10 +245,10 @@ async function views(run: Run, data: TrainingData): Promise<ViewedItem[]> {
   const kernels = await loadTrainingKernels(standaloneHeap());
   const sources = data.paired ? data.sources : [data.sources[0]];
   return evenly(data.rows, VIEWED_ITEMS).map((row) => ({
-    name: nameOf(data.sources[0], row),
+    name: titleOf(data, row),
     originals: sources.map((source) => picture(source, row)),
     views: sources.flatMap((source, side) =>
-      Array.from({ length: data.paired ? VIEWS : 2 * VIEWS }, (_, step) => ({
+      Array.from({ length: VIEWS / sources.length }, (_, step) => ({
         size: source.size,
         data: augmentedPictures(kernels, {
           source: source.data,
@@ -262,6 +265,21 @@ async function views(run: Run, data: TrainingData): Promise<ViewedItem[]> {
   }));
 }
 
+/** A recipe in words, without what it does not do. */
+function augmentationText({ cropScale, flip, jitter, grayscale, blur }: AugmentRecipe): string {
+  const parts = [`crop of ${cropScale[0]} to ${cropScale[1]} of the area`];
+  if (flip > 0) parts.push(`flip ${flip}`);
+  const { probability, brightness, contrast, saturation, hue } = jitter;
+  if (probability > 0) {
+    parts.push(
+      `jitter ${probability} (brightness ${brightness}, contrast ${contrast}, saturation ${saturation}, hue ${hue})`,
+    );
+  }
+  if (grayscale > 0) parts.push(`grayscale ${grayscale}`);
+  if (blur.probability > 0) parts.push(`blur ${blur.probability}`);
+  return parts.join(', ');
+}
+
 function settingsTable(run: Run, data: TrainingData): Record<string, string | number> {
   const { settings } = run;
   const { encoder, imageSize, method, objective, augment, batch, steps, learningRate, warmup, weightDecay } = settings;
@@ -269,8 +287,8 @@ function settingsTable(run: Run, data: TrainingData): Record<string, string | nu
     encoder,
     'picture size': `${imageSize}x${imageSize}`,
     method,
-    objective: JSON.stringify(objective),
-    augmentation: JSON.stringify(augment),
+    objective: objectiveName(objective),
+    augmentation: augmentationText(augment),
     'training items': data.rows.length,
     batch: `${batch} items, ${2 * batch} views`,
     steps,

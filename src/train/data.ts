@@ -10,6 +10,8 @@ export interface TrainingData {
   readonly rows: Int32Array;
   /** Rows kept out of training on purpose (emoji). */
   readonly heldOut?: Int32Array;
+  /** What people call each row, where the source says. */
+  readonly titles?: readonly string[];
   /** Two sources rather than two augmentations of one picture. */
   readonly paired: boolean;
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
@@ -29,8 +31,9 @@ export async function loadTrainingData(
   const reading = { size, ...options };
   if (data.kind === 'emoji') {
     const emoji = await readEmoji(reading);
-    const { noto, twemoji, training, heldOut } = emoji;
-    return { sources: [noto, twemoji], rows: training, heldOut, paired: true, skipped: [] };
+    const { noto, twemoji, training, heldOut, shortNames } = emoji;
+    const titles = shortNames.map((name) => name.replaceAll(/[_-]/g, ' '));
+    return { sources: [noto, twemoji], rows: training, heldOut, titles, paired: true, skipped: [] };
   }
   if (data.kind === 'pairs') {
     const { a, b } = await readPairs(data.a, data.b, reading);
