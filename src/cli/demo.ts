@@ -90,7 +90,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   const report = join(out, 'report.html');
   const drawn = await runReport(outcome.run, data);
   await writeReport(
-    { ...drawn, ...resultTables(comparison), reproduce: [`nearmiss demo${flags.full ? ' --full' : ''}`] },
+    { ...drawn, ...resultTables(comparison, question), reproduce: [`nearmiss demo${flags.full ? ' --full' : ''}`] },
     report,
   );
 

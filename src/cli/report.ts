@@ -25,7 +25,7 @@ export function reportCommand(): Command {
       await writeReport(
         {
           ...report,
-          ...(results ? resultTables(results) : {}),
+          ...(results && question ? resultTables(results, question) : {}),
           reproduce: [`nearmiss train --config ${join(folder, 'settings.json')}`, `nearmiss report ${folder}`],
         },
         out,

@@ -104,7 +104,10 @@ export function resultText(comparison: Comparison, question: PairedQuestion): st
 }
 
 /** The comparison as the report's tables. */
-export function resultTables(comparison: Comparison): Pick<ReportData, 'results' | 'resultsNote'> {
+export function resultTables(
+  comparison: Comparison,
+  question: PairedQuestion,
+): Pick<ReportData, 'results' | 'resultsNote'> {
   const { heldOut } = comparison;
   return {
     results: [
@@ -115,7 +118,7 @@ export function resultTables(comparison: Comparison): Pick<ReportData, 'results'
       },
       {
         title: 'All pictures',
-        detail: `${heldOut.queries} unseen queries, all pictures of both kinds`,
+        detail: `${heldOut.queries} unseen queries, ${question.gallery.count} pictures`,
         rows: rowsOf(comparison, 'all'),
       },
     ],

@@ -1,5 +1,5 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
-import { batchNormTrain } from '../tfjs/index.js';
+import { addRelu, batchNormTrain } from '../tfjs/index.js';
 import { type EncoderGraph, type EncoderNode, NORM_EPSILON } from './graph.js';
 
 type Tf = typeof tfCore;
@@ -46,8 +46,8 @@ function run(
     if (node.op === 'conv') last = convolve(tf, node, output(node.input), tensors);
     else if (node.op === 'norm') last = norm(node, output(node.input));
     else {
-      const sum = tf.add(output(node.inputs[0]), output(node.inputs[1])) as tfCore.Tensor4D;
-      last = node.relu ? tf.relu(sum) : sum;
+      const [a, b] = [output(node.inputs[0]), output(node.inputs[1])];
+      last = node.relu ? addRelu(tf, a, b) : tf.add(a, b);
     }
     outputs.set(node.name, last);
   }

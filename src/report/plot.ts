@@ -5,7 +5,7 @@ const WIDTH = 440;
 const HEIGHT = 250;
 const TOP = 10;
 const BOTTOM = 42;
-const LEFT = 50;
+const LEFT = 60;
 
 /** From and to of an axis, and the numbers marked on it. */
 export interface Axis {
