@@ -1,6 +1,7 @@
-import { Command, type CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { NearmissError } from '../errors.js';
 import { type Console, exitCode, openConsole } from './console.js';
+import { failureJson, failureText } from './failure.js';
 
 /** Work of a command: returns the object that --json prints. Text for people goes through `console.print`. */
 export type Action<Options> = (
@@ -9,15 +10,9 @@ export type Action<Options> = (
   console: Console,
 ) => Promise<Readonly<Record<string, unknown>>>;
 
-/** A command with the options that all have, its examples under --help, and one way to end. */
-export function command<Options>(
-  name: string,
-  description: string,
-  examples: readonly string[],
-  action: Action<Options>,
-): Command {
+/** A command with the options that all have, its examples under --help, and one way to end. main.ts describes it. */
+export function command<Options>(name: string, examples: readonly string[], action: Action<Options>): Command {
   return new Command(name)
-    .description(description)
     .option('--json', 'print one JSON object on stdout and nothing else there')
     .option('--seed <integer>', 'seed of everything random', wholeNumber(0, 4294967295))
     .showHelpAfterError('(add --help for the options and examples)')
@@ -47,28 +42,13 @@ async function finish<Options>(
     const result = await action(args, options, console);
     if (console.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   } catch (error) {
-    report(error, console);
+    console.log(failureText(error));
+    if (console.json) process.stdout.write(failureJson(error));
     process.exitCode = exitCode(error);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }
-}
-
-function report(error: unknown, console: Console): void {
-  if (error instanceof NearmissError) {
-    console.log(`error ${error.code}: ${error.message}\n  ${error.hint}`);
-    if (console.json) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
-    return;
-  }
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  console.log(`error: ${stack ?? message}`);
-  if (console.json) process.stdout.write(`${JSON.stringify({ error: { code: 'NM_UNEXPECTED', message } })}\n`);
-}
-
-/** Wrong usage that commander itself found; help and version are no failures. */
-export function usageExitCode(error: CommanderError): 0 | 2 {
-  return error.exitCode === 0 ? 0 : 2;
 }
 
 /** A parser of whole numbers within a range, for commander. */
@@ -100,5 +80,14 @@ export function oneOf<const Word extends string>(words: readonly Word[]): (text:
     const word = words.find((candidate) => candidate === text);
     if (word === undefined) throw new InvalidArgumentError(`Found '${text}', allowed: ${words.join(', ')}.`);
     return word;
+  };
+}
+
+/** A parser of one of some numbers, for commander. */
+export function oneOfNumbers<const Value extends number>(values: readonly Value[]): (text: string) => Value {
+  return (text) => {
+    const value = text.trim() === '' ? undefined : values.find((candidate) => candidate === Number(text));
+    if (value === undefined) throw new InvalidArgumentError(`Found '${text}', allowed: ${values.join(', ')}.`);
+    return value;
   };
 }

@@ -38,12 +38,7 @@ const SHORT_STEPS = 60;
 const SEARCHED = 5;
 
 export function demoCommand(): Command {
-  return command<DemoFlags>(
-    'demo',
-    'the main job in one go: train on emoji, export, index, search, and draw a report',
-    ['nearmiss demo', 'nearmiss demo --full', 'nearmiss demo --json > demo.json'],
-    demo,
-  )
+  return command<DemoFlags>('demo', ['nearmiss demo', 'nearmiss demo --full', 'nearmiss demo --json > demo.json'], demo)
     .option('--out <folder>', 'where everything is written (default: a new folder nearmiss-demo)')
     .option('--full', 'also train NT-Xent, to see what hard negatives add; twice the time')
     .option('--short', `only ${SHORT_STEPS} steps, to see that it works`);

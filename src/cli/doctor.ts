@@ -23,24 +23,19 @@ interface Finding {
 const OLDEST_NODE = [20, 19] as const;
 
 export function doctorCommand(): Command {
-  return command(
-    'doctor',
-    'look at what this machine has, and say what to do where something is missing',
-    ['nearmiss doctor', 'nearmiss doctor --json'],
-    async (_args, _options, console) => {
-      const findings = await examine();
-      console.print(
-        table(
-          ['what', 'found'],
-          findings.map(({ what, found, ok }) => [what, `${found}${ok ? '' : '  (!)'}`]),
-        ),
-      );
-      for (const { what, advice } of findings) if (advice) console.print(`${what}: ${advice}`);
-      const ok = findings.every((finding) => finding.ok);
-      console.print(ok ? 'all is well' : 'see the lines above');
-      return { ok, findings };
-    },
-  );
+  return command('doctor', ['nearmiss doctor', 'nearmiss doctor --json'], async (_args, _options, console) => {
+    const findings = await examine();
+    console.print(
+      table(
+        ['what', 'found'],
+        findings.map(({ what, found, ok }) => [what, `${found}${ok ? '' : '  (!)'}`]),
+      ),
+    );
+    for (const { what, advice } of findings) if (advice) console.print(`${what}: ${advice}`);
+    const ok = findings.every((finding) => finding.ok);
+    console.print(ok ? 'all is well' : 'see the lines above');
+    return { ok, findings };
+  });
 }
 
 async function examine(): Promise<Finding[]> {

@@ -25,7 +25,6 @@ interface Evaluation extends RetrievalQuality {
 export function evalCommand(): Command {
   return command<EvalFlags>(
     'eval',
-    'measure how well an encoder finds what belongs together',
     [
       'nearmiss eval runs/photos --data labelled/',
       'nearmiss eval photos.onnx --data shop/ --gallery catalogue/',

@@ -20,7 +20,6 @@ const VERIFIED = 64;
 export function exportCommand(): Command {
   return command<{ readonly out: string }>(
     'export',
-    "write a run's encoder as an ONNX file that has been checked against the trainer",
     ['nearmiss export runs/photos --out photos.onnx'],
     async ([folder = ''], { out }, console) => {
       const run = await readRun(folder);

@@ -1,15 +1,16 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { pictureBatches } from '../images/index.js';
+import { NearmissError } from '../errors.js';
+import { type PictureBatch, pictureBatches, type Skipped } from '../images/index.js';
 import { createEmbedder, type Embedder } from '../onnx/index.js';
-import { type IndexCounts, indexPictures, type JsonObject, openStore } from '../retrieve/index.js';
+import { type IndexCounts, indexPictures, type JsonObject, openStore, type SqliteStore } from '../retrieve/index.js';
 import { command } from './command.js';
 import type { Console } from './console.js';
 
 export function indexCommand(): Command {
   return command<{ readonly out: string; readonly prune?: boolean }>(
     'index',
-    'embed pictures and store them for search; pictures that are stored already are not embedded again',
     ['nearmiss index photos.onnx photos/ --out store.db', 'nearmiss index photos.onnx photos/ --out store.db --prune'],
     async ([model = '', source = ''], { out, prune }, console) => {
       const embedder = await createEmbedder(model);
@@ -45,20 +46,25 @@ export async function indexSource(
 ): Promise<{ counts: IndexCounts; total: number }> {
   const { embedder, model, source, out, prune } = task;
   const { fingerprint, dim, size, card } = embedder;
-  const store = await openStore(out, {
-    create: {
-      fingerprint,
-      dimension: dim,
-      modelPath: resolve(model),
-      modelCard: JSON.parse(JSON.stringify(card)) as JsonObject,
-    },
+  const open = (): Promise<SqliteStore> =>
+    openStore(out, {
+      create: {
+        fingerprint,
+        dimension: dim,
+        modelPath: resolve(model),
+        modelCard: JSON.parse(JSON.stringify(card)) as JsonObject,
+      },
+    });
+  let store = existsSync(out) ? await open() : undefined;
+  const batches = pictureBatches(source, {
+    size,
+    signal: console.signal,
+    unchanged: (name, hash) => store?.hash(name) === hash,
   });
   try {
-    const batches = pictureBatches(source, {
-      size,
-      signal: console.signal,
-      unchanged: (name, hash) => store.hash(name) === hash,
-    });
+    // A source that cannot be read must not leave an empty store behind, so a new one waits for the first batch.
+    const first = await batches.next();
+    store ??= await open();
     const root = resolve(source);
     const counts = await indexPictures({
       store,
@@ -66,22 +72,44 @@ export async function indexSource(
       prune,
       signal: console.signal,
       embed: (pixels) => embedder.embed(pixels, { signal: console.signal }),
-      batches: withPaths(batches, source === 'emoji' ? source : root, console),
+      batches: withPaths(usable(source, first, batches), source === 'emoji' ? source : root, console),
       onProgress: ({ added, updated, unchanged }) =>
         console.progress(`indexed ${added + updated + unchanged} pictures (${added} new)`),
     });
     return { counts, total: await store.count() };
   } finally {
-    await store.close();
+    await batches.return(undefined);
+    await store?.close();
   }
+}
+
+/**
+ * The batches, beginning with one that was read already. `NM_SOURCE_EMPTY` at their end where no file was a usable
+ * picture: a mistyped folder must not pass for one whose pictures are gone, which --prune would remove.
+ */
+async function* usable(
+  source: string,
+  first: IteratorResult<PictureBatch, void>,
+  rest: AsyncGenerator<PictureBatch, void>,
+): AsyncGenerator<PictureBatch> {
+  const skipped: Skipped[] = [];
+  let pictures = 0;
+  for (let next = first; !next.done; next = await rest.next()) {
+    pictures += next.value.count + next.value.unchanged.length;
+    skipped.push(...next.value.skipped);
+    yield next.value;
+  }
+  if (pictures > 0) return;
+  const why = skipped[0] ? `; ${skipped.length} skipped, the first: ${skipped[0].name}: ${skipped[0].reason}` : '';
+  throw new NearmissError('NM_SOURCE_EMPTY', `${source}: found no usable picture${why}`);
 }
 
 /** Each item remembers the source it came from; skipped files are named. */
 async function* withPaths(
-  batches: ReturnType<typeof pictureBatches>,
+  batches: AsyncIterable<PictureBatch>,
   source: string,
   console: Console,
-): AsyncGenerator<Awaited<ReturnType<typeof batches.next>>['value'] & { metadata: JsonObject[] }> {
+): AsyncGenerator<PictureBatch & { metadata: JsonObject[] }> {
   for await (const batch of batches) {
     for (const { name, reason } of batch.skipped) console.log(`skipped ${name}: ${reason}`);
     yield { ...batch, metadata: batch.names.map((path) => ({ path, source })) };

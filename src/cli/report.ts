@@ -11,7 +11,6 @@ import { load } from './train.js';
 export function reportCommand(): Command {
   return command<{ readonly out?: string }>(
     'report',
-    'draw a run: curves, similarities, neighbours and near misses, in one HTML file that needs no network',
     ['nearmiss report runs/photos', 'nearmiss report runs/photos --out photos.html'],
     async ([folder = ''], flags, console) => {
       const run = await readRun(folder);
@@ -26,7 +25,10 @@ export function reportCommand(): Command {
         {
           ...report,
           ...(results && question ? resultTables(results, question) : {}),
-          reproduce: [`nearmiss train --config ${join(folder, 'settings.json')}`, `nearmiss report ${folder}`],
+          reproduce: [
+            `nearmiss train --config ${join(folder, 'settings.json')} --out again`,
+            `nearmiss report ${folder}`,
+          ],
         },
         out,
       );

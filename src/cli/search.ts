@@ -10,7 +10,6 @@ import { table } from './console.js';
 export function searchCommand(): Command {
   return command<{ readonly k?: number; readonly model?: string }>(
     'search',
-    'find the stored pictures nearest to some pictures (exact, cosine)',
     ['nearmiss search store.db query.png', 'nearmiss search store.db a.jpg b.jpg -k 3 --json'],
     async ([path = '', ...pictures], { k = 10, model }, console) => {
       const store = await openStore(path, { readOnly: true });
@@ -19,7 +18,12 @@ export function searchCommand(): Command {
         if (modelPath === undefined) {
           throw new NearmissError('NM_OPTION_INVALID', `--model: ${path} does not say where its model is; name it`);
         }
-        const embedder = await createEmbedder(modelPath);
+        const embedder = await createEmbedder(modelPath).catch((error: unknown) => {
+          if (!(error instanceof NearmissError) || error.code !== 'NM_MODEL_MISSING' || model !== undefined)
+            throw error;
+          const hint = 'The store names the model that filled it; where it has moved to, say with --model.';
+          throw new NearmissError(error.code, error.message, { hint, cause: error });
+        });
         try {
           store.checkEncoder(embedder.fingerprint);
           const queries: Float32Array[] = [];

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { NearmissError } from '../errors.js';
 import { type AugmentRecipe, parseRecipe, RECIPES } from '../images/index.js';
 import { debiased, hcl, ntxent, type Objective, ring, type ScheduleSpec, type Setting } from '../negatives/index.js';
@@ -75,7 +75,7 @@ function annealed(kind: Annealing, from: number, to: number): Setting {
  */
 export function objectiveOf(flags: TrainFlags): Objective | undefined {
   const { objective, temperature, beta, tauPlus, ring: limits, anneal } = flags;
-  const numbers = { temperature, beta, tauPlus, ring: limits, anneal };
+  const numbers = objectiveNumbers(flags);
   const name = objective ?? 'hcl';
   const used: Record<ObjectiveName, readonly string[]> = {
     ntxent: ['temperature'],
@@ -83,12 +83,12 @@ export function objectiveOf(flags: TrainFlags): Objective | undefined {
     hcl: ['temperature', 'beta', 'tauPlus', 'anneal'],
     ring: ['temperature', 'ring', 'anneal', 'beta', 'tauPlus'],
   };
-  for (const [option, value] of Object.entries(numbers)) {
-    if (value === undefined || used[name].includes(option)) continue;
-    const flag = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new NearmissError('NM_OPTION_INVALID', `--${flag}: found with --objective ${name}, which does not use it`);
+  const foreign = numbers.find((option) => !used[name].includes(option));
+  if (foreign !== undefined) {
+    const which = objective === undefined ? `the default objective, ${name}` : `--objective ${name}`;
+    throw new NearmissError('NM_OPTION_INVALID', `${flagOf(foreign)}: found with ${which}, which does not use it`);
   }
-  if (objective === undefined && Object.values(numbers).every((value) => value === undefined)) return undefined;
+  if (objective === undefined && numbers.length === 0) return undefined;
   const tau = temperature === undefined ? {} : { temperature };
   if (name === 'ntxent') return ntxent(tau);
   if (name === 'debiased') return debiased({ ...tau, ...(tauPlus === undefined ? {} : { tauPlus }) });
@@ -98,6 +98,45 @@ export function objectiveOf(flags: TrainFlags): Objective | undefined {
   return beta === undefined && tauPlus === undefined
     ? rings
     : { ...rings, weight: { beta: beta ?? 0, tauPlus: tauPlus ?? 0 } };
+}
+
+/** The options with numbers of an objective that were given. */
+function objectiveNumbers({ temperature, beta, tauPlus, ring: limits, anneal }: TrainFlags): string[] {
+  return Object.entries({ temperature, beta, tauPlus, ring: limits, anneal })
+    .filter(([, value]) => value !== undefined)
+    .map(([option]) => option);
+}
+
+/** The option as it is typed: `--tau-plus` of `tauPlus`. */
+function flagOf(option: string): string {
+  return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** An option alone would replace the whole objective of the config file by one that nobody asked for. */
+function refuseObjectiveNumbers(flags: TrainFlags, file: string): void {
+  const [first] = objectiveNumbers(flags);
+  if (first === undefined) return;
+  throw new NearmissError(
+    'NM_OPTION_INVALID',
+    `${flagOf(first)}: found beside the objective of ${file}; allowed: with --objective, which replaces it`,
+  );
+}
+
+/** A config file's data, its paths made absolute; anything that is no data is left for the settings' own check. */
+function dataFromFile(data: unknown, folder: string): DataSettings | undefined {
+  if (typeof data !== 'object' || data === null) return data as undefined;
+  const absolute = Object.entries(data).map(([key, value]) =>
+    key !== 'kind' && typeof value === 'string' && value !== '' ? [key, resolve(folder, value)] : [key, value],
+  );
+  return Object.fromEntries(absolute) as DataSettings;
+}
+
+function checkEpochs(epochs: unknown, file: string): void {
+  if (epochs === undefined || (typeof epochs === 'number' && epochs > 0 && Number.isFinite(epochs))) return;
+  throw new NearmissError(
+    'NM_OPTION_INVALID',
+    `${file}: epochs: found ${JSON.stringify(epochs)}, allowed: a number above 0`,
+  );
 }
 
 async function recipeOf(name: string): Promise<AugmentRecipe> {
@@ -145,7 +184,10 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
     augment,
     ...plain
   } = flags;
-  const fromFile = args.length === 0 && !flags.pair ? (config as { data?: DataSettings }).data : undefined;
+  const given = config as Partial<TrainSettingsInput>;
+  const fromFile = args.length === 0 && !flags.pair ? dataFromFile(given.data, dirname(file ?? '')) : undefined;
+  if (given.objective !== undefined && objective === undefined) refuseObjectiveNumbers(flags, `${file}`);
+  checkEpochs(given.epochs, `${file}`);
   const chosen = objectiveOf(flags);
   const known = Object.fromEntries(
     Object.entries(plain).filter(([key, value]) => key !== 'json' && value !== undefined),

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { ENCODER_NAMES } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { RECIPES } from '../images/index.js';
@@ -14,7 +14,7 @@ import {
   type TrainSettings,
   train,
 } from '../train/index.js';
-import { command, decimal, oneOf, wholeNumber } from './command.js';
+import { command, decimal, oneOf, oneOfNumbers, wholeNumber } from './command.js';
 import { type Console, duration } from './console.js';
 import { onlineEvaluation } from './evaluation.js';
 import { ANNEALINGS, OBJECTIVES, type TrainFlags, trainInput } from './settings.js';
@@ -27,14 +27,17 @@ const EXAMPLES = [
 ];
 
 export function trainCommand(): Command {
-  return command<TrainFlags>('train', 'train an encoder on pictures, without labels', EXAMPLES, run)
+  return command<TrainFlags>('train', EXAMPLES, run)
     .argument('[data...]', 'folder, .tar, .zip or CIFAR batches of pictures, or `emoji`; two folders with --pair')
     .requiredOption('--out <folder>', 'folder of the run')
     .option('--pair', 'DATA is DIR_A DIR_B: pictures of the same relative name are two views of one item')
-    .option('--config <file>', 'JSON file of the same settings; the command line overrides it')
+    .option(
+      '--config <file>',
+      'JSON file of the same settings; the command line overrides it; paths are relative to it',
+    )
     .option('--resume', 'go on from the last checkpoint of the run in --out')
-    .option('--image-size <pixels>', `input size: ${IMAGE_SIZES.join(', ')} (default 32)`, Number)
-    .option('--encoder <name>', `${ENCODER_NAMES.join(', ')} (default tiny-resnet)`)
+    .option('--image-size <pixels>', `input size: ${IMAGE_SIZES.join(', ')} (default 32)`, oneOfNumbers(IMAGE_SIZES))
+    .option('--encoder <name>', `${ENCODER_NAMES.join(', ')} (default tiny-resnet)`, oneOf(ENCODER_NAMES))
     .option('--method <name>', 'simclr', oneOf(['simclr']))
     .option('--objective <name>', `${OBJECTIVES.join(', ')} (default hcl)`, oneOf(OBJECTIVES))
     .option('--temperature <tau>', 'temperature (default 0.5; ring 0.07)', decimal(0, 100, true))
@@ -51,7 +54,7 @@ export function trainCommand(): Command {
     .option('--warmup <steps>', 'steps of linear warm-up (default 0)', wholeNumber(0))
     .option('--weight-decay <number>', 'L2 added to the gradient (default 1e-6)', decimal(0, 1))
     .option('--workers <number>', 'threads (default: one a core)', wholeNumber(1, 64))
-    .option('--pool <grid>', 'read-out: the last map averaged over a 1x1 or 2x2 grid (default 2)', Number)
+    .option('--pool <grid>', 'read-out: the last map averaged over a 1x1 or 2x2 grid (default 2)', oneOfNumbers([1, 2]))
     .option('--whiten <dimensions>', 'read-out: whitened to so many dimensions; 0 for none', wholeNumber(0))
     .option('--evaluate-every <steps>', 'steps between online evaluations', wholeNumber(1))
     .option('--checkpoint-every <steps>', 'steps between checkpoints', wholeNumber(1));
@@ -60,8 +63,8 @@ export function trainCommand(): Command {
 function parseRing(text: string): readonly [number, number] {
   const numbers = text.split(',').map(Number);
   const [inner, outer] = numbers;
-  if (numbers.length !== 2 || !(inner! >= 0 && inner! < 1) || !(outer! > 0 && outer! <= 1)) {
-    throw new NearmissError('NM_OPTION_INVALID', `--ring: found '${text}', allowed: inner,outer such as 0.1,0.5`);
+  if (numbers.length !== 2 || !(inner! >= 0 && inner! < outer! && outer! <= 1)) {
+    throw new InvalidArgumentError(`Found '${text}', allowed: inner,outer with 0 <= inner < outer <= 1, as 0.1,0.5.`);
   }
   return [inner!, outer!];
 }
@@ -99,9 +102,10 @@ async function fresh(
 ): Promise<{ settings: TrainSettings; data: TrainingData }> {
   const input = await trainInput(args, flags);
   // Wrong settings are refused before the pictures are read: the number of items only sets the number of steps.
-  const { imageSize } = resolveTrainSettings(input, 1);
+  const where = flags.config ?? 'options';
+  const { imageSize } = resolveTrainSettings(input, 1, where);
   const data = await load(input.data, imageSize, console);
-  return { settings: resolveTrainSettings(input, data.rows.length), data };
+  return { settings: resolveTrainSettings(input, data.rows.length, where), data };
 }
 
 async function resumed(
