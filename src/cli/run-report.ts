@@ -146,8 +146,8 @@ async function neighbours(
     ),
   ];
   const { labels } = galleryPictures;
-  const right = (query: number, row: number): boolean =>
-    data.paired ? row === query : labels !== undefined && labels[row] === labels[query];
+  const right = (query: number, row: number): boolean | undefined =>
+    data.paired ? row === query : labels && labels[row] === labels[query];
   const queries = asked.map(
     (query, place): SearchedQuery => ({
       picture: picture(queryPictures, query),
@@ -158,7 +158,7 @@ async function neighbours(
         const hits = Array.from(rows, (at, i) => ({ row: gallery[at]!, score: scores[i]! })).filter(
           ({ row }) => data.paired || row !== query,
         );
-        const rank = hits.findIndex(({ row }) => right(query, row)) + 1;
+        const rank = hits.findIndex(({ row }) => right(query, row) === true) + 1;
         return {
           hits: hits.slice(0, HITS).map(({ row, score }) => ({
             picture: picture(galleryPictures, row),
@@ -172,9 +172,10 @@ async function neighbours(
     }),
   );
   const what = data.heldOut ? 'items that training never saw' : 'items of the training data';
+  const rule = data.paired || !labels ? '' : ' A picture of the same class is right.';
   return {
     encoders: ['Before training', 'After training'],
-    note: `${asked.length} ${what}, evenly spaced through the data, among ${gallery.length} pictures.`,
+    note: `${asked.length} ${what}, evenly spaced through the data, among ${gallery.length} pictures.${rule}`,
     queries,
   };
 }

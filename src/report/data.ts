@@ -58,7 +58,8 @@ export interface Hit {
   readonly name: string;
   /** Cosine similarity to the query. */
   readonly score: number;
-  readonly right: boolean;
+  /** Whether it is a right answer; absent where nobody knows which is. */
+  readonly right?: boolean;
 }
 
 /** A query and what it finds, best first. */

@@ -65,7 +65,8 @@ function nearMissRow({ picture: own, name, positive, negatives }: NearMiss, pict
 }
 
 /** Rank of the right answer among the hits, or as given. */
-function verdict(hits: readonly Hit[], rank: number | undefined): Html {
+function verdict(hits: readonly Hit[], rank: number | undefined): Html | undefined {
+  if (hits.every(({ right }) => right === undefined)) return undefined;
   const place = rank ?? hits.findIndex(({ right }) => right) + 1;
   if (place === 1) return html`<span class="verdict good">found first</span>`;
   if (place > 0) return html`<span class="verdict${place > hits.length ? ' bad' : ''}">found at rank ${place}</span>`;
@@ -77,7 +78,7 @@ export function neighboursSection({ encoders, queries, note }: Neighbours, pictu
   const strip = (hits: readonly Hit[]): Html[] => {
     const answer = hits.findIndex(({ right }) => right);
     return hits.map((hit, place) => {
-      const missed = !hit.right && (answer < 0 || place < answer);
+      const missed = hit.right === false && (answer < 0 || place < answer);
       const state = hit.right ? ' right' : missed ? ' missed' : '';
       const said = hit.right ? `${hit.name}, the right one` : hit.name;
       return html`<figure class="tile${state}">${picture(hit.picture, said)}<figcaption>${decimal(hit.score)}</figcaption></figure>`;
@@ -89,7 +90,11 @@ ${found.map(
   ({ hits, rank }, i) =>
     html`<div class="found"><p>${encoders[i]} ${verdict(hits, rank)}</p><div class="strip">${strip(hits)}</div></div>`,
 )}</li>`;
-  const lead = `${note ?? 'Some queries and what they find.'} The right answer is ringed in green; pictures that come before it, or instead of it, are crossed.`;
+  const known = queries.some(({ found }) => found.some(({ hits }) => hits.some(({ right }) => right !== undefined)));
+  const legend = known
+    ? ' The right answer is ringed in green; pictures that come before it, or instead of it, are crossed.'
+    : '';
+  const lead = `${note ?? 'Some queries and what they find.'}${legend}`;
   return section('Nearest neighbours', lead, html`<ol class="neighbours">${queries.map(row)}</ol>`);
 }
 

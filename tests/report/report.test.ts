@@ -72,6 +72,18 @@ function full(name = 'a name'): ReportData {
 const headings = (page: string): string[] => Array.from(page.matchAll(/<h2>([^<]*)<\/h2>/g), (match) => match[1]!);
 
 describe('renderReport', () => {
+  it('marks nothing as right or missed where nobody knows the right answer', async () => {
+    const { neighbours, ...data } = full();
+    const queries = neighbours!.queries.map((query) => ({
+      ...query,
+      found: query.found.map(({ hits }) => ({ hits: hits.map(({ right: _, ...hit }) => hit) })),
+    }));
+    const marks = /found first|found at rank|not among|tile missed|ringed in green/;
+    const part = (page: string): string => page.split('<h2>Nearest neighbours')[1]!.split('<h2>')[0]!;
+    expect(part(await renderReport({ ...data, neighbours: { ...neighbours!, queries } }))).not.toMatch(marks);
+    expect(part(await renderReport(full()))).toMatch(marks);
+  });
+
   it('needs nothing else: no scripts, links or addresses', async () => {
     const page = await renderReport(full());
     expect(page).not.toMatch(/<script|<link|<iframe|@import|url\(|https?:/i);
