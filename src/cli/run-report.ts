@@ -160,12 +160,15 @@ async function neighbours(
         );
         const rank = hits.findIndex(({ row }) => right(query, row) === true) + 1;
         return {
-          hits: hits.slice(0, HITS).map(({ row, score }) => ({
-            picture: picture(galleryPictures, row),
-            name: titleOf(data, row),
-            score,
-            right: right(query, row),
-          })),
+          hits: hits.slice(0, HITS).map(({ row, score }) => {
+            const answer = right(query, row);
+            return {
+              picture: picture(galleryPictures, row),
+              name: titleOf(data, row),
+              score,
+              ...(answer === undefined ? {} : { right: answer }),
+            };
+          }),
           ...(rank > 0 ? { rank } : {}),
         };
       }),
