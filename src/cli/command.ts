@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { NearmissError } from '../errors.js';
-import { type Console, exitCode, openConsole } from './console.js';
-import { failureJson, failureText } from './failure.js';
+import { type Console, openConsole } from './console.js';
 
 /** Work of a command: returns the object that --json prints. Text for people goes through `console.print`. */
 export type Action<Options> = (
@@ -10,7 +9,7 @@ export type Action<Options> = (
   console: Console,
 ) => Promise<Readonly<Record<string, unknown>>>;
 
-/** A command with the options that all have, its examples under --help, and one way to end. main.ts describes it. */
+/** A command with the options that all have, its examples under --help, and one way to end. program.ts describes it. */
 export function command<Options>(name: string, examples: readonly string[], action: Action<Options>): Command {
   return new Command(name)
     .option('--json', 'print one JSON object on stdout and nothing else there')
@@ -23,7 +22,7 @@ export function command<Options>(name: string, examples: readonly string[], acti
     });
 }
 
-/** Runs the action; prints its result or its failure and sets the exit code. */
+/** Runs the action and prints its result; the first Ctrl-C asks it to stop, the second ends the process. */
 async function finish<Options>(
   args: readonly string[],
   options: Options & { readonly json?: boolean },
@@ -41,11 +40,8 @@ async function finish<Options>(
   try {
     const result = await action(args, options, console);
     if (console.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  } catch (error) {
-    console.log(failureText(error));
-    if (console.json) process.stdout.write(failureJson(error));
-    process.exitCode = exitCode(error);
   } finally {
+    console.clear();
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
   }

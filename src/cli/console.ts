@@ -1,5 +1,3 @@
-import { NearmissError } from '../errors.js';
-
 /** What a command works with: where to write, whether to stop. */
 export interface Console {
   /** True when stdout gets one JSON object and nothing else. */
@@ -10,6 +8,8 @@ export interface Console {
   log(line: string): void;
   /** The present state of long work (stderr): rewritten in place on a terminal, now and then a line elsewhere. */
   progress(line: string): void;
+  /** Takes the progress line off a terminal. */
+  clear(): void;
   /** Result text (stdout), left out with --json. */
   print(text: string): void;
 }
@@ -28,6 +28,7 @@ export function openConsole(json: boolean, signal: AbortSignal): Console {
   return {
     json,
     signal,
+    clear,
     log(line) {
       clear();
       process.stderr.write(`${line}\n`);
@@ -75,9 +76,4 @@ export function duration(seconds: number): string {
 
 export function percent(share: number): string {
   return (100 * share).toFixed(1);
-}
-
-/** The exit code of a failure: 2 for wrong usage, 1 for everything else. */
-export function exitCode(error: unknown): 1 | 2 {
-  return error instanceof NearmissError && error.code.startsWith('NM_OPTION_') ? 2 : 1;
 }

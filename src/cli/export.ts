@@ -14,7 +14,7 @@ import type { Console } from './console.js';
 import { cardDetails } from './model.js';
 import { load } from './train.js';
 
-/** Pictures on which an export is compared with the trainer. */
+/** Pictures on which an export is compared with the trainer, at most. */
 const VERIFIED = 64;
 
 export function exportCommand(): Command {
@@ -45,7 +45,8 @@ export async function exportRun(
   metrics?: Readonly<Record<string, number>>,
 ): Promise<ExportedModel> {
   const { graph, weights, readOut, size } = trainedEncoder(run);
-  const pictures = gatherPictures(data.sources[0], data.rows.subarray(0, VERIFIED));
+  const checked = data.rows.subarray(0, VERIFIED);
+  const pictures = gatherPictures(data.sources[0], checked);
   const trainer = await openTrainerEncoder({ graph, weights, size, pool: readOut.pool, workers: 1 });
   try {
     const features = await trainer.features(pictures);
@@ -59,7 +60,9 @@ export async function exportRun(
       out,
       verify: { pictures, expected: applyReadOut(features, width, readOut) },
     });
-    console.log(`checked on ${VERIFIED} pictures: largest difference ${model.largestDifference.toExponential(1)}`);
+    console.log(
+      `checked on ${checked.length} pictures: largest difference ${model.largestDifference.toExponential(1)}`,
+    );
     return model;
   } finally {
     await trainer.close();

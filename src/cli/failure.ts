@@ -1,5 +1,17 @@
-import type { CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { NearmissError } from '../errors.js';
+
+/** The exit code of a failure: 2 for wrong usage, 1 for everything else. */
+export function exitCode(error: unknown): 1 | 2 {
+  return error instanceof NearmissError && error.code.startsWith('NM_OPTION_') ? 2 : 1;
+}
+
+/** Wrong usage that commander found, as the coded error it is; other errors as they are. */
+export function codedError(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  const message = error.code === 'commander.help' ? 'found no command' : error.message.replace(/^error: /, '');
+  return new NearmissError('NM_OPTION_INVALID', message, { cause: error });
+}
 
 /** The one JSON object that --json puts on stdout where a command failed. */
 export function failureJson(error: unknown): string {
@@ -13,17 +25,6 @@ export function failureJson(error: unknown): string {
 
 /** A failure in words, for stderr: an unexpected one with its stack. */
 export function failureText(error: unknown): string {
-  if (error instanceof NearmissError) return `error ${error.code}: ${error.message}\n  ${error.hint}`;
-  return `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-}
-
-/**
- * Wrong usage that commander itself found and has already described on stderr: as the coded error it is, printed on
- * stdout where --json asks for one.
- */
-export function reportUsage(error: CommanderError, json: boolean): NearmissError {
-  const message = error.code === 'commander.help' ? 'found no command' : error.message.replace(/^error: /, '');
-  const failure = new NearmissError('NM_OPTION_INVALID', message);
-  if (json) process.stdout.write(failureJson(failure));
-  return failure;
+  if (error instanceof NearmissError) return `error ${error.code}: ${error.message}\n  ${error.hint}\n`;
+  return `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`;
 }
