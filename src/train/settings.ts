@@ -54,8 +54,8 @@ const dataSchema = z.discriminatedUnion('kind', [
 
 const schema = z.strictObject({
   data: dataSchema,
-  encoder: z.enum(ENCODER_NAMES as [string, ...string[]]),
-  imageSize: z.union([z.literal(32), z.literal(48), z.literal(64), z.literal(96)]),
+  encoder: z.enum(ENCODER_NAMES as [string, ...string[]], `allowed: ${ENCODER_NAMES.join(', ')}`),
+  imageSize: z.union([z.literal(32), z.literal(48), z.literal(64), z.literal(96)], 'allowed: 32, 48, 64, 96'),
   method: z.literal('simclr'),
   objective: z.unknown(),
   augment: z.unknown(),
@@ -67,7 +67,7 @@ const schema = z.strictObject({
   weightDecay: z.number().min(0).finite(),
   workers: z.int().min(1).max(64),
   seed: z.int().min(0).max(4294967295),
-  pool: z.union([z.literal(1), z.literal(2)]),
+  pool: z.union([z.literal(1), z.literal(2)], 'allowed: 1, 2'),
   whiten: z.int().min(0),
   evaluateEvery: whole,
   checkpointEvery: whole,

@@ -15,11 +15,14 @@ export async function pictureFolder(count: number, size = 32): Promise<string> {
       const [x, y, w, h] = [0, 0, 0, 0].map(() => random.integer(size));
       const colour = [random.integer(256), random.integer(256), random.integer(256)];
       for (let row = y!; row < Math.min(size, y! + h! + 4); row++) {
-        for (let column = x!; column < Math.min(size, x! + w! + 4); column++) raw.set(colour, (row * size + column) * 3);
+        for (let column = x!; column < Math.min(size, x! + w! + 4); column++)
+          raw.set(colour, (row * size + column) * 3);
       }
     }
     const file = join(folder, `${String(i).padStart(3, '0')}.png`);
-    await sharp(raw, { raw: { width: size, height: size, channels: 3 } }).png().toFile(file);
+    await sharp(raw, { raw: { width: size, height: size, channels: 3 } })
+      .png()
+      .toFile(file);
   }
   return folder;
 }

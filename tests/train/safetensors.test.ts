@@ -40,9 +40,10 @@ describe('safetensors', () => {
   it('refuses every truncation', () => {
     const bytes = encodeSafetensors(file);
     for (let length = 0; length < bytes.length; length++) {
-      expect(code(() => decodeSafetensors(bytes.subarray(0, length), 'cut')), `${length} bytes`).toBe(
-        'NM_CHECKPOINT_CORRUPT',
-      );
+      expect(
+        code(() => decodeSafetensors(bytes.subarray(0, length), 'cut')),
+        `${length} bytes`,
+      ).toBe('NM_CHECKPOINT_CORRUPT');
     }
   });
 
