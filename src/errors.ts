@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'NM_ENCODER_COLLAPSED'
   | 'NM_ENCODER_MISMATCH'
   | 'NM_EXPORT_DISAGREES'
+  | 'NM_FILE_FAILED'
   | 'NM_INDEX_FULL'
   | 'NM_INTERRUPTED'
   | 'NM_ITEM_DUPLICATE'
@@ -71,6 +72,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 500,
     hint: 'Nothing was written. Report it with the output of `nearmiss doctor`; if the difference is NaN, training diverged.',
   },
+  NM_FILE_FAILED: { status: 500, hint: 'Check that the folder exists and may be written, and that the disk has room.' },
   NM_INDEX_FULL: { status: 507, hint: 'Split the rows over several indexes, or use vectors of fewer dimensions.' },
   NM_INTERRUPTED: { status: 503, hint: 'Run the command again; finished work is kept.' },
   NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },

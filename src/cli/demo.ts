@@ -22,7 +22,7 @@ import { exportRun } from './export.js';
 import { indexSource } from './index-command.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
 import { runReport, titleOf } from './run-report.js';
-import { load, runTraining } from './train.js';
+import { load, refuseRun, runTraining } from './train.js';
 
 interface DemoFlags {
   readonly out?: string;
@@ -49,6 +49,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   if (flags.full && flags.short) {
     throw new NearmissError('NM_OPTION_INVALID', '--full: found with --short, allowed: one of them');
   }
+  if (flags.out !== undefined && existsSync(join(flags.out, 'encoder.onnx'))) refuseRun(flags.out);
   const input: TrainSettingsInput = {
     data: { kind: 'emoji' },
     steps: flags.short ? SHORT_STEPS : STEPS,

@@ -6,11 +6,20 @@ export function exitCode(error: unknown): 1 | 2 {
   return error instanceof NearmissError && error.code.startsWith('NM_OPTION_') ? 2 : 1;
 }
 
-/** Wrong usage that commander found, as the coded error it is; other errors as they are. */
+/**
+ * Wrong usage that commander found, and what the system refused to read or write, as the coded errors they are; other
+ * errors as they are.
+ */
 export function codedError(error: unknown): unknown {
+  if (isSystemError(error)) return new NearmissError('NM_FILE_FAILED', error.message, { cause: error });
   if (!(error instanceof CommanderError)) return error;
   const message = error.code === 'commander.help' ? 'found no command' : error.message.replace(/^error: /, '');
   return new NearmissError('NM_OPTION_INVALID', message, { cause: error });
+}
+
+/** An error of the file system; its message names the path. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'path' in error && 'errno' in error;
 }
 
 /** The one JSON object that --json puts on stdout where a command failed. */

@@ -77,7 +77,7 @@ export async function run(args: readonly string[]): Promise<0 | 1 | 2> {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const coded = codedError(error);
     // Commander has described on stderr what it found itself.
-    if (coded === error) process.stderr.write(failureText(error));
+    if (!(error instanceof CommanderError)) process.stderr.write(failureText(coded));
     if (args.includes('--json')) process.stdout.write(failureJson(coded));
     return exitCode(coded);
   }

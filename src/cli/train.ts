@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ENCODER_NAMES } from '../encoders/index.js';
@@ -8,6 +9,7 @@ import {
   loadTrainingData,
   readRunSettings,
   resolveTrainSettings,
+  runFiles,
   type TrainingData,
   type TrainOutcome,
   type TrainProgress,
@@ -101,11 +103,18 @@ async function fresh(
   console: Console,
 ): Promise<{ settings: TrainSettings; data: TrainingData }> {
   const input = await trainInput(args, flags);
+  refuseRun(flags.out);
   // Wrong settings are refused before the pictures are read: the number of items only sets the number of steps.
   const where = flags.config ?? 'options';
   const { imageSize } = resolveTrainSettings(input, 1, where);
   const data = await load(input.data, imageSize, console);
   return { settings: resolveTrainSettings(input, data.rows.length, where), data };
+}
+
+/** Throws `NM_RUN_EXISTS` where a folder holds a run: before its pictures are read, which may take long. */
+export function refuseRun(folder: string): void {
+  if (!existsSync(runFiles(folder).settings)) return;
+  throw new NearmissError('NM_RUN_EXISTS', `${folder}: found a run, allowed: a new or empty folder`);
 }
 
 async function resumed(
