@@ -67,15 +67,10 @@ describe('the main job on real emoji', () => {
     expect(demo.imagesPerSecond).toBeGreaterThan(0);
   });
 
-  it('measures the same by `eval` of the exported model and of the run', async () => {
-    const evaluate = (path: string): Promise<{ heldOut: Quality; all: Quality }> =>
-      succeed(['eval', path, '--data', 'emoji']);
-    const model = await evaluate(demo.model);
+  it('measures the same by `eval` of the exported model', async () => {
+    const model = await succeed<{ heldOut: Quality; all: Quality }>(['eval', demo.model, '--data', 'emoji']);
     expect(model.heldOut).toMatchObject(demo.heldOut);
     expect(model.all).toMatchObject(demo.all);
-    const run = await evaluate(at('demo'));
-    expect(run.heldOut).toEqual(model.heldOut);
-    expect(run.all).toEqual(model.all);
   });
 
   it('indexes nothing twice', async () => {
@@ -136,19 +131,19 @@ describe('the main job on real emoji', () => {
 describe('a run that is stopped', () => {
   it('keeps a whole checkpoint on Ctrl-C, says how to go on, and is completed by --resume', async () => {
     const out = at('stopped');
-    const settings = ['--steps', '60', '--batch', '8', '--workers', '2', '--whiten', '16', '--seed', '3'];
+    const settings = ['--steps', '40', '--batch', '8', '--workers', '2', '--whiten', '0', '--seed', '3'];
     const train = ['train', pictures, ...settings, '--checkpoint-every', '1000', '--evaluate-every', '1000', '--json'];
-    const stopped = failure(1, await spawnNearmiss([...train, '--out', out], { interruptAt: /step \d+\/60/ }));
+    const stopped = failure(1, await spawnNearmiss([...train, '--out', out], { interruptAt: /step \d+\/40/ }));
     expect(stopped.code).toBe('NM_INTERRUPTED');
     expect(stopped.hint).toBe(`Go on with \`nearmiss train --out ${out} --resume\`.`);
     const { checkpoint, history } = await readRun(out);
-    expect(stopped.message).toBe(`stopped after step ${checkpoint.step} of 60`);
+    expect(stopped.message).toBe(`stopped after step ${checkpoint.step} of 40`);
     expect(checkpoint.step).toBeGreaterThan(0);
-    expect(checkpoint.step).toBeLessThan(60);
+    expect(checkpoint.step).toBeLessThan(40);
     expect(history.filter((line) => line.type === 'step')).toHaveLength(checkpoint.step);
 
     const resumed = await succeed(['train', '--resume', '--out', out]);
-    expect(resumed).toMatchObject({ steps: 60, run: out });
+    expect(resumed).toMatchObject({ steps: 40, run: out });
     await succeed([...train.slice(0, -1), '--out', at('through')]);
     const hash = async (run: string): Promise<string> =>
       createHash('sha256')
@@ -157,7 +152,7 @@ describe('a run that is stopped', () => {
     expect(await hash('stopped')).toBe(await hash('through'));
 
     // A run that has ended has nothing left to do.
-    expect(await succeed(['train', '--resume', '--out', out])).toMatchObject({ steps: 60 });
+    expect(await succeed(['train', '--resume', '--out', out])).toMatchObject({ steps: 40 });
     expect(await hash('stopped')).toBe(await hash('through'));
   });
 });
@@ -207,7 +202,7 @@ describe('other data', () => {
     expect(exported.bytes).toBe((await readFile(model)).length);
 
     const { classes: quality } = await succeed<{ classes: Quality & { knnAccuracy: number; gallery: number } }>([
-      ...['eval', model, '--data', classes, '--k', '5'],
+      ...['eval', out, '--data', classes, '--k', '5'],
     ]);
     expect(quality).toMatchObject({ queries: 24, gallery: 24 });
     expect(quality.knnAccuracy).toBeGreaterThan(0.5);
