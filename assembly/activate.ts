@@ -33,3 +33,20 @@ export function reluGradient(dy: usize, y: usize, out: usize, length: i32): void
     out += 4;
   }
 }
+
+/** out = x kept within low … high over `length` floats; NaN stays NaN. */
+export function clip(x: usize, out: usize, length: i32, low: f32, high: f32): void {
+  const least = f32x4.splat(low);
+  const most = f32x4.splat(high);
+  const end = out + (<usize>(length & ~3)) * 4;
+  while (out < end) {
+    v128.store(out, f32x4.min(f32x4.max(v128.load(x), least), most));
+    x += 16;
+    out += 16;
+  }
+  for (let i = 0; i < (length & 3); i++) {
+    store<f32>(out, min<f32>(max<f32>(load<f32>(x), low), high));
+    x += 4;
+    out += 4;
+  }
+}

@@ -43,4 +43,4 @@ export {
   winogradInputGradient,
   winogradInputGradientScratch,
 } from './winograd';
-export { addRelu, reluGradient } from './activate';
+export { addRelu, clip, reluGradient } from './activate';

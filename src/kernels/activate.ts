@@ -2,4 +2,6 @@
 export interface ActivateExports {
   addRelu(a: number, b: number, out: number, length: number): void;
   reluGradient(dy: number, y: number, out: number, length: number): void;
+  /** Floats of x kept within low … high. */
+  clip(x: number, out: number, length: number, low: number, high: number): void;
 }

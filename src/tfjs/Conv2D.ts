@@ -1,15 +1,16 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
 import { runConvolution } from '../kernels/index.js';
+import { withChannelsFirst } from './channels-first.js';
 import { convolutionGeometry, convolutionPass } from './convolution-shape.js';
 import { addressIn } from './heap.js';
-import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
+import { floatInput, floatOutput, type KernelContext } from './kernel.js';
 
 const NAME = 'Conv2D';
 
 /** Convolution of x [batch, height, width, in] with filter [height, width, in, out]. */
 export function conv2D(context: KernelContext): KernelConfig {
   const { backend, kernels } = context;
-  return kernelConfig(NAME, (run) => {
+  return withChannelsFirst(context, NAME, ['x'], true, (run) => {
     const x = floatInput(NAME, run, 'x');
     const filter = floatInput(NAME, run, 'filter');
     const { shape, outShape } = convolutionGeometry(NAME, context, run, x.shape, filter.shape);

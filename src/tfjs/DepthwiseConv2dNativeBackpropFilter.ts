@@ -1,6 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
 import { runConvolution } from '../kernels/index.js';
-import { convolutionGeometry } from './convolution-shape.js';
+import { convolutionGeometry, withOutputGradient } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext, kernelConfig } from './kernel.js';
 
@@ -11,21 +11,23 @@ export function depthwiseConv2dNativeBackpropFilter(context: KernelContext): Ker
   const { backend, kernels } = context;
   return kernelConfig(NAME, (run) => {
     const x = floatInput(NAME, run, 'x');
-    const dy = floatInput(NAME, run, 'dy');
+    const given = floatInput(NAME, run, 'dy');
     const filterShape = run.attrs?.['filterShape'] as number[];
-    const { shape } = convolutionGeometry(NAME, context, run, x.shape, filterShape, true);
-    const dFilter = floatOutput(context, filterShape);
-    const { depthwiseFilterGradient, depthwiseFilterGradientScratch } = kernels.exports;
-    const [xAddress, dyAddress] = [addressIn(backend, x), addressIn(backend, dy)];
-    runConvolution(
-      kernels,
-      depthwiseFilterGradient,
-      depthwiseFilterGradientScratch,
-      shape,
-      xAddress,
-      dyAddress,
-      dFilter,
-    );
-    return dFilter.info;
+    const { shape, outShape } = convolutionGeometry(NAME, context, run, x.shape, filterShape, true);
+    return withOutputGradient(NAME, context, given, outShape, (dy) => {
+      const dFilter = floatOutput(context, filterShape);
+      const { depthwiseFilterGradient, depthwiseFilterGradientScratch } = kernels.exports;
+      const [xAddress, dyAddress] = [addressIn(backend, x), addressIn(backend, dy)];
+      runConvolution(
+        kernels,
+        depthwiseFilterGradient,
+        depthwiseFilterGradientScratch,
+        shape,
+        xAddress,
+        dyAddress,
+        dFilter,
+      );
+      return dFilter.info;
+    });
   });
 }

@@ -6,6 +6,7 @@ import {
   type ConvolutionShape,
   suitsWinograd,
 } from '../kernels/index.js';
+import { compose } from './compose.js';
 import type { KernelContext, KernelRun } from './kernel.js';
 
 type Padding = Parameters<typeof tfCore.backend_util.computeConv2DInfo>[4];
@@ -63,6 +64,27 @@ export function convolutionGeometry(
     inShape: info.inShape,
     outShape: info.outShape,
   };
+}
+
+/**
+ * Runs a backward pass on dy, which has the output's shape [batch, height, width, channels]. As on tfjs's other backends
+ * it may have more rows and columns, which are left out (`tf.conv2dTranspose` to a smaller output); else
+ * `NM_SHAPE_MISMATCH`.
+ */
+export function withOutputGradient(
+  kernelName: string,
+  context: KernelContext,
+  dy: tfCore.TensorInfo,
+  outShape: readonly number[],
+  pass: (dy: tfCore.TensorInfo) => tfCore.TensorInfo,
+): tfCore.TensorInfo {
+  const [batch, height, width, channels] = dy.shape as [number, number, number, number];
+  const [outBatch, outHeight, outWidth, outChannels] = outShape as [number, number, number, number];
+  if (batch !== outBatch || height < outHeight || width < outWidth || channels !== outChannels) {
+    throw new NearmissError('NM_SHAPE_MISMATCH', `${kernelName}: dy: found [${dy.shape}], allowed: [${outShape}]`);
+  }
+  if (height === outHeight && width === outWidth) return pass(dy);
+  return compose(context, (run) => pass(run('Slice', { x: dy }, { begin: [0, 0, 0, 0], size: [...outShape] })));
 }
 
 /** The kernel for one pass of a convolution and the one for its scratch: Winograd's where that is faster and allowed. */

@@ -15,6 +15,7 @@ export interface WasmBackend {
     get(dataId: object): { readonly memoryOffset: number | null };
   };
   incRef(dataId: object): void;
+  disposeData(dataId: object): boolean;
   makeOutput(shape: number[], dtype: tfCore.DataType): tfCore.TensorInfo;
 }
 
@@ -80,13 +81,17 @@ export function addressIn(backend: WasmBackend, tensor: tfCore.TensorInfo): numb
 
 /** A float32 tensor on the WASM backend with arbitrary content, to be written through its address. */
 export function emptyTensor(tf: Tf, shape: readonly number[]): tfCore.Tensor {
-  const output = makeFloats(wasmBackend(tf), shape);
+  const output = makeNumbers(wasmBackend(tf), shape, 'float32');
   return tf.engine().makeTensorFromTensorInfo(output);
 }
 
-/** The output of a kernel: float32 with arbitrary content. `NM_OUT_OF_MEMORY` where stock tfjs would write to address 0. */
-export function makeFloats(backend: WasmBackend, shape: readonly number[]): tfCore.TensorInfo {
-  const output = backend.makeOutput([...shape], 'float32');
+/** The output of a kernel with arbitrary content. `NM_OUT_OF_MEMORY` where stock tfjs would write to address 0. */
+export function makeNumbers(
+  backend: WasmBackend,
+  shape: readonly number[],
+  dtype: 'float32' | 'int32',
+): tfCore.TensorInfo {
+  const output = backend.makeOutput([...shape], dtype);
   const elements = shape.reduce((product, length) => product * length, 1);
   if (elements > 0 && addressIn(backend, output) === 0) throw outOfMemory(4 * elements);
   return output;

@@ -1,17 +1,25 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { loadTrainingKernels, type SimdTier, type TrainingKernels } from '../kernels/index.js';
+import { fusedMatMul } from './_FusedMatMul.js';
 import { addReluGradient, addReluKernel, reluGradientKernel } from './add-relu.js';
 import { batchMatMul } from './BatchMatMul.js';
+import { broadcastTo } from './BroadcastTo.js';
 import { batchNormTrainGradient, batchNormTrainGradientKernel, batchNormTrainKernel } from './batch-norm.js';
+import { cast } from './Cast.js';
+import { clipByValue } from './ClipByValue.js';
 import { conv2D } from './Conv2D.js';
 import { conv2DBackpropFilter } from './Conv2DBackpropFilter.js';
 import { conv2DBackpropInput } from './Conv2DBackpropInput.js';
 import { depthwiseConv2dNative } from './DepthwiseConv2dNative.js';
 import { depthwiseConv2dNativeBackpropFilter } from './DepthwiseConv2dNativeBackpropFilter.js';
 import { depthwiseConv2dNativeBackpropInput } from './DepthwiseConv2dNativeBackpropInput.js';
+import { einsum, einsumGradient } from './Einsum.js';
+import { fusedConv2D } from './FusedConv2D.js';
+import { fusedDepthwiseConv2D } from './FusedDepthwiseConv2D.js';
 import { heapOf, type WasmBackend, wasmBackend } from './heap.js';
 import { identity } from './Identity.js';
 import type { KernelContext } from './kernel.js';
+import { logSoftmax } from './LogSoftmax.js';
 import { registerStockGradients } from './stock-gradients.js';
 import { unsortedSegmentSum } from './UnsortedSegmentSum.js';
 
@@ -37,7 +45,15 @@ const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
   depthwiseConv2dNativeBackpropInput,
   depthwiseConv2dNativeBackpropFilter,
   batchMatMul,
+  fusedConv2D,
+  fusedDepthwiseConv2D,
+  fusedMatMul,
+  einsum,
   unsortedSegmentSum,
+  broadcastTo,
+  cast,
+  clipByValue,
+  logSoftmax,
   batchNormTrainKernel,
   batchNormTrainGradientKernel,
   addReluKernel,
@@ -94,7 +110,9 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     }
     tf.registerKernel(config);
   }
-  const gradients = [batchNormTrainGradient(tf), addReluGradient(tf)];
+  const gradients = [batchNormTrainGradient(tf), addReluGradient(tf), einsumGradient(tf)].filter(
+    ({ kernelName }) => tf.getGradient(kernelName) === undefined,
+  );
   for (const gradient of gradients) tf.registerGradient(gradient);
   installations.set(tf.engine(), {
     backend,
@@ -115,7 +133,12 @@ export function uninstall(tf: Tf): void {
   const installation = installations.get(tf.engine());
   if (!installation) return;
   for (const name of installation.registered) tf.unregisterKernel(name, 'wasm');
-  for (const config of installation.replaced) tf.registerKernel(config);
+  const running = tf.engine().registry['wasm'];
+  for (const config of installation.replaced) {
+    tf.registerKernel(config);
+    // Stock kernels bind to a backend when it starts; this one started while ours stood in their place.
+    if (running && (running as unknown) !== installation.backend) config.setupFunc?.(running);
+  }
   for (const name of installation.gradients) tf.unregisterGradient(name);
   installations.delete(tf.engine());
 }

@@ -1,7 +1,7 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { NearmissError } from '../errors.js';
 import type { TrainingKernels } from '../kernels/index.js';
-import { addressIn, makeFloats, type WasmBackend } from './heap.js';
+import { addressIn, makeNumbers, type WasmBackend } from './heap.js';
 
 /** What a kernel of ours is bound to when it is registered. */
 export interface KernelContext {
@@ -47,6 +47,16 @@ export function floatOutput(
   context: KernelContext,
   shape: readonly number[],
 ): { readonly info: tfCore.TensorInfo; readonly address: number; readonly length: number } {
-  const info = makeFloats(context.backend, shape);
+  const info = makeNumbers(context.backend, shape, 'float32');
   return { info, address: addressIn(context.backend, info), length: context.tf.util.sizeFromShape(info.shape) };
+}
+
+/** A new int32 output with arbitrary content. */
+export function integerOutput(context: KernelContext, shape: readonly number[]): tfCore.TensorInfo {
+  return makeNumbers(context.backend, shape, 'int32');
+}
+
+/** An int32 tensor where it lies on the heap; taken after the last allocation, which may move the heap. */
+export function integersIn({ tf, backend, kernels }: KernelContext, info: tfCore.TensorInfo): Int32Array {
+  return new Int32Array(kernels.heap.memory.buffer, addressIn(backend, info), tf.util.sizeFromShape(info.shape));
 }

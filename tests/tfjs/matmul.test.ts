@@ -76,6 +76,32 @@ describe.each(SIMD_TIERS)('matrix product, %s SIMD', (tier) => {
     });
   });
 
+  test.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])('multiplies int32 exactly (transposed: %s, %s)', (ta, tb) => {
+    // Products past 2^24, where float32 has no room for units.
+    const integers = (seed: number, count: number): Int32Array =>
+      Int32Array.from(uniform(count, seed), (value) => Math.round(30_000 * value));
+    const [a, b] = [integers(1, 2 * 3 * 5), integers(2, 5 * 4)];
+    const expected = new Int32Array(2 * 3 * 4).map((_, place) => {
+      const [n, row, column] = [Math.floor(place / 12), Math.floor(place / 4) % 3, place % 4];
+      let sum = 0;
+      for (let k = 0; k < 5; k++) {
+        sum += a[15 * n + (ta ? k * 3 + row : row * 5 + k)]! * b[tb ? column * 5 + k : k * 4 + column]!;
+      }
+      return sum;
+    });
+    const found = tf.tidy(() => {
+      const left = tf.tensor(a, ta ? [2, 5, 3] : [2, 3, 5], 'int32');
+      const right = tf.tensor(b, tb ? [4, 5] : [5, 4], 'int32');
+      return tf.matMul(left, right, ta, tb).dataSync();
+    });
+    expect(found).toEqual(expected);
+  });
+
   test('sums segments, leaving out rows of no segment', () => {
     for (const length of [1, 3, 4, 9]) {
       const x = uniform(6 * length, 3);
@@ -99,6 +125,7 @@ test('refuses sizes and types that do not fit', async () => {
   const run = (a: number[], b: number[]): unknown =>
     tf.engine().runKernel('BatchMatMul', { a: tf.ones(a), b: tf.ones(b) }, { transposeA: false, transposeB: false });
   expect(() => run([2, 3], [2, 3])).toThrow(expect.objectContaining({ code: 'NM_SHAPE_MISMATCH' }));
+  expect(() => run([2, 3], [3])).toThrow(expect.objectContaining({ code: 'NM_SHAPE_MISMATCH' }));
   const segments = { x: tf.ones([2, 2]), segmentIds: tf.ones([2]) };
   expect(() => tf.engine().runKernel('UnsortedSegmentSum', segments, { numSegments: 2 })).toThrow(
     expect.objectContaining({ code: 'NM_TENSOR_UNSUPPORTED' }),
