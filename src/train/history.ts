@@ -45,10 +45,11 @@ export async function readHistory(path: string): Promise<HistoryLine[]> {
   return lines;
 }
 
-/** Drops what lies after a checkpoint that took `steps` steps, so that a resumed run writes it again. */
-export async function rewindHistory(path: string, steps: number): Promise<void> {
+/** Drops what lies after a checkpoint that took `steps` steps, so that a resumed run writes it again; returns what is kept. */
+export async function rewindHistory(path: string, steps: number): Promise<HistoryLine[]> {
   const kept = (await readHistory(path)).filter((line) =>
     line.type === 'step' ? line.step < steps : line.step <= steps,
   );
   await writeFileAtomic(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  return kept;
 }

@@ -76,7 +76,7 @@ const schema = z.strictObject({
 /** What a message says about a value that zod refused: the setting, what was found, what is allowed. */
 function refusal(issue: z.core.$ZodIssue, value: unknown, where: string): NearmissError {
   if (issue.code === 'unrecognized_keys') {
-    const allowed = Object.keys(schema.shape).join(', ');
+    const allowed = [...Object.keys(schema.shape), 'epochs'].join(', ');
     return new NearmissError('NM_OPTION_UNKNOWN', `${where}: found '${issue.keys.join("', '")}', allowed: ${allowed}`);
   }
   const found = issue.path.reduce<unknown>(

@@ -144,6 +144,10 @@ export class Team {
   ): Promise<Float32Array> {
     const bytes = size * size * 3;
     const count = pictures.length / bytes;
+    if (!Number.isInteger(count)) {
+      const allowed = `a multiple of ${bytes} (${size}x${size}x3)`;
+      throw new NearmissError('NM_SHAPE_MISMATCH', `pictures: found ${pictures.length} bytes, allowed: ${allowed}`);
+    }
     const parts: Float32Array[] = [];
     let next = 0;
     const work = async (member: Member): Promise<void> => {

@@ -60,6 +60,7 @@ export async function train(settings: TrainSettings, data: TrainingData, options
   const files = runFiles(options.out);
   let resolved = settings;
   let start: { step: number; state: ReplicaState } | undefined;
+  const evaluated = new Set<number>();
   if (options.resume) {
     resolved = await readRunSettings(options.out);
     if (!sameSettings(resolved, settings)) {
@@ -72,7 +73,8 @@ export async function train(settings: TrainSettings, data: TrainingData, options
       throw error;
     });
     start = run ? { step: run.checkpoint.step, state: run.checkpoint.state } : undefined;
-    await rewindHistory(files.history, start?.step ?? 0);
+    const kept = await rewindHistory(files.history, start?.step ?? 0);
+    for (const line of kept) if (line.type === 'evaluation') evaluated.add(line.step);
   } else {
     await createRun(options.out);
   }
@@ -89,7 +91,7 @@ export async function train(settings: TrainSettings, data: TrainingData, options
     if (resolved.steps === 0) resolved = await fitToTime(resolved, team);
     if (!start) await writeRunSettings(options.out, resolved);
     else await team.restore(start.state);
-    return await new Trainer(resolved, data, options, team, start?.step ?? 0).run();
+    return await new Trainer(resolved, data, options, team, start?.step ?? 0, evaluated).run();
   } finally {
     await team.close();
   }
@@ -134,23 +136,33 @@ class Trainer {
   private readonly team: Team;
   private step: number;
   private readonly first: number;
+  /** Steps after which the history has an evaluation. */
+  private readonly evaluated: Set<number>;
   private pending: HistoryLine[] = [];
   private milliseconds = 0;
   private augmentMilliseconds = 0;
 
-  constructor(settings: TrainSettings, data: TrainingData, options: TrainOptions, team: Team, first: number) {
+  constructor(
+    settings: TrainSettings,
+    data: TrainingData,
+    options: TrainOptions,
+    team: Team,
+    first: number,
+    evaluated: Set<number>,
+  ) {
     this.settings = settings;
     this.data = data;
     this.options = options;
     this.team = team;
     this.first = first;
+    this.evaluated = evaluated;
     this.step = first;
   }
 
   async run(): Promise<TrainOutcome> {
     const { settings, options, team } = this;
     const { signal } = options;
-    if (this.first === 0) await this.evaluate();
+    await this.evaluateWhenDue();
     while (this.step < settings.steps && !signal?.aborted) {
       const next = Math.min(
         settings.steps,
@@ -163,7 +175,7 @@ class Trainer {
         signal,
       );
       if (signal?.aborted) break;
-      if (this.step % settings.evaluateEvery === 0 || this.step === settings.steps) await this.evaluate();
+      await this.evaluateWhenDue();
       if (this.step < settings.steps) await this.checkpoint();
     }
     const stopped = this.step < settings.steps;
@@ -199,9 +211,12 @@ class Trainer {
     });
   }
 
-  private async evaluate(): Promise<void> {
+  /** Every so many steps and at the end, unless the resumed run's history has it. */
+  private async evaluateWhenDue(): Promise<void> {
     const { options, settings, team } = this;
-    if (!options.evaluate) return;
+    const due = this.step % settings.evaluateEvery === 0 || this.step === settings.steps;
+    if (!options.evaluate || !due || this.evaluated.has(this.step)) return;
+    this.evaluated.add(this.step);
     const features: FeatureFunction = (pictures) => team.features(pictures, settings.imageSize, settings.pool);
     const metrics = await options.evaluate(features, this.step);
     this.pending.push({ type: 'evaluation', step: this.step, metrics });

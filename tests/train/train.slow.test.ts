@@ -76,6 +76,25 @@ describe('train', () => {
     expect(steps).toEqual(Array.from({ length: STEPS }, (_, step) => step));
   });
 
+  it('evaluates when due and never twice, however often it is stopped', async () => {
+    const out = join(work, 'evaluated');
+    const regular = settings({ evaluateEvery: 4, steps: 12 });
+    for (const stopAt of [3, 7, undefined]) {
+      const interruption = new AbortController();
+      const started = stopAt !== 3;
+      await train(regular, data, {
+        out,
+        resume: started,
+        signal: interruption.signal,
+        onProgress: (event) => event.type === 'step' && event.step === stopAt && interruption.abort(),
+        evaluate: async () => ({ figure: 0.5 }),
+      });
+    }
+    const { history } = await readRun(out);
+    const evaluations = history.filter((line) => line.type === 'evaluation').map((line) => line.step);
+    expect(evaluations).toEqual([0, 4, 8, 12]);
+  });
+
   it('resumes to the same weights after kill -9 at random moments', async () => {
     const out = join(work, 'killed');
     const random = randomStream(Date.now() % 100000);
