@@ -7,7 +7,7 @@ export const RECORDED_NTXENT: {
   readonly heldOut: { readonly recallAt1: number; readonly recallAt5: number; readonly mrr: number };
   readonly all: { readonly recallAt1: number; readonly recallAt5: number; readonly mrr: number };
 } = {
-  note: 'recorded; `nearmiss demo --full` trains it',
-  heldOut: { recallAt1: 0, recallAt5: 0, mrr: 0 },
-  all: { recallAt1: 0, recallAt5: 0, mrr: 0 },
+  note: '700 steps, recorded; demo --full trains it',
+  heldOut: { recallAt1: 0.5659, recallAt5: 0.7674, mrr: 0.6604 },
+  all: { recallAt1: 0.4221, recallAt5: 0.6211, mrr: 0.5122 },
 };
