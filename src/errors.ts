@@ -91,7 +91,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Normalise embeddings to length 1; NaN means that training diverged: lower the learning rate.',
   },
   NM_NO_NEGATIVES: { status: 400, hint: 'Use a larger batch or queue, or a wider ring.' },
-  NM_ONNXRUNTIME_MISSING: { status: 500, hint: 'Run `npm install onnxruntime-node@1.30.0`.' },
+  NM_ONNXRUNTIME_MISSING: {
+    status: 500,
+    hint: 'Run `npm install onnxruntime-node@1.30.0`; where its download fails, with ONNXRUNTIME_NODE_INSTALL=skip set.',
+  },
   NM_OPTION_INVALID: { status: 400, hint: 'See the option in `nearmiss <command> --help`.' },
   NM_OPTION_UNKNOWN: { status: 400, hint: 'Check the spelling; unknown settings are never ignored.' },
   NM_OUT_OF_MEMORY: { status: 500, hint: 'Use a smaller batch, or free tensors that are no longer needed.' },
