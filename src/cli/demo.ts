@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { NearmissError } from '../errors.js';
 import { ntxent } from '../negatives/index.js';
-import { createEmbedder } from '../onnx/index.js';
+import { checkRuntime, createEmbedder } from '../onnx/index.js';
 import { writeReport } from '../report/index.js';
 import { openStore } from '../retrieve/index.js';
 import {
@@ -56,6 +56,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
     evaluateEvery: flags.short ? 30 : 100,
     seed: flags.seed ?? 0,
   };
+  await checkRuntime();
   console.log('The task: for a Twemoji picture that training never saw, find the Noto picture of the same emoji.');
   const data = await load(input.data, 32, console);
   const question = pairedQuestion(data);

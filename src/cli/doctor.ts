@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
+import { ERRORS } from '../errors.js';
 import { EMOJI_PACKAGES, emojiPackages } from '../images/index.js';
 import {
   loadTrainingKernels,
@@ -53,8 +54,8 @@ async function examine(): Promise<Finding[]> {
     { what: 'relaxed SIMD', found: (await supportsRelaxedSimd()) ? 'yes' : 'no, plain SIMD is used', ok: true },
     ...(await kernels()),
     await tfjsKernels(),
-    await installed('onnxruntime-node', 'npm install onnxruntime-node'),
-    await installed('sharp', 'npm install sharp'),
+    await installed('onnxruntime-node', ERRORS.NM_ONNXRUNTIME_MISSING.hint),
+    await installed('sharp', ERRORS.NM_SHARP_MISSING.hint),
     await installed('libsql', 'npm install libsql'),
     emoji(),
   ];

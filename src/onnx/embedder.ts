@@ -74,6 +74,11 @@ async function loadRuntime(): Promise<typeof ort> {
   }
 }
 
+/** Throws `NM_ONNXRUNTIME_MISSING` where exported models cannot run, before work that ends in one is begun. */
+export async function checkRuntime(): Promise<void> {
+  await loadRuntime();
+}
+
 function describe(values: readonly ort.InferenceSession.ValueMetadata[]): string {
   const one = (value: ort.InferenceSession.ValueMetadata): string =>
     value.isTensor ? `${value.name} ${value.type} [${value.shape.join(', ')}]` : `${value.name}, no tensor`;

@@ -7,7 +7,7 @@ export {
   type ModelCardFacts,
   readCard,
 } from './card.js';
-export { createEmbedder, type Embedder, type EmbedderOptions, type EmbedOptions } from './embedder.js';
+export { checkRuntime, createEmbedder, type Embedder, type EmbedderOptions, type EmbedOptions } from './embedder.js';
 export { type EncoderExport, encoderToOnnx } from './export.js';
 export { INPUT_NAME, OUTPUT_NAME } from './interface.js';
 export { decodeModel, encodeModel, type ModelProto } from './model.js';
