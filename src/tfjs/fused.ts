@@ -27,12 +27,7 @@ export function biasAndActivation(
   if (activation === 'leakyrelu') {
     return run('LeakyRelu', { x: sum }, { alpha: attrs['leakyreluAlpha'] } as NamedAttrMap);
   }
-  if (activation === 'prelu' && weights) {
-    // The stock Prelu kernel takes weights by the last axis only; max(x, 0) - w · max(-x, 0) broadcasts.
-    const negative = run('Relu', { x: run('Neg', { x: sum }) });
-    const below = run('Multiply', { a: negative, b: perChannel(weights) });
-    return run('Sub', { a: run('Relu', { x: sum }), b: below });
-  }
+  if (activation === 'prelu' && weights) return run('Prelu', { x: sum, alpha: perChannel(weights) });
   const kernel = KERNEL_OF[activation];
   if (!kernel) {
     throw new NearmissError(

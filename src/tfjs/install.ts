@@ -20,6 +20,8 @@ import { heapOf, type WasmBackend, wasmBackend } from './heap.js';
 import { identity } from './Identity.js';
 import type { KernelContext } from './kernel.js';
 import { logSoftmax } from './LogSoftmax.js';
+import { prelu } from './Prelu.js';
+import { relu6 } from './Relu6.js';
 import { registerStockGradients } from './stock-gradients.js';
 import { unsortedSegmentSum } from './UnsortedSegmentSum.js';
 
@@ -54,6 +56,8 @@ const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
   cast,
   clipByValue,
   logSoftmax,
+  prelu,
+  relu6,
   batchNormTrainKernel,
   batchNormTrainGradientKernel,
   addReluKernel,

@@ -30,6 +30,54 @@ describe.each(SIMD_TIERS)('element by element, %s SIMD', (tier) => {
     expect([...found]).toEqual([-5, 0, 3, 20_000_001, -5, 16_777_217]);
   });
 
+  test('relu6 keeps NaN, of floats, and takes int32', () => {
+    expect(tf.relu6(tf.tensor1d([-1, 0, 3.5, 7, Number.NaN])).dataSync()).toEqual(
+      Float32Array.of(0, 0, 3.5, 6, Number.NaN),
+    );
+    expect([...kernel('Relu6', { x: tf.tensor1d([-1, 3, 7], 'int32') }, {}).dataSync()]).toEqual([0, 3, 6]);
+  });
+
+  test.each([
+    { shape: [2, 3], alpha: [] },
+    { shape: [2, 3], alpha: [1] },
+    { shape: [2, 3], alpha: [3] },
+    { shape: [2, 3], alpha: [1, 3] },
+    { shape: [2, 3], alpha: [2, 1] },
+    { shape: [2, 3], alpha: [2, 3] },
+    { shape: [3, 3], alpha: [3, 1] },
+    { shape: [2, 4, 3, 2], alpha: [1, 1, 2] },
+    { shape: [2, 4, 3, 2], alpha: [4, 1, 1] },
+    { shape: [2, 4, 3, 2], alpha: [4, 3, 2] },
+    { shape: [1, 3], alpha: [2, 3] },
+    { shape: [0, 3], alpha: [3] },
+  ])('PReLU of $shape with weights $alpha is the cpu backend’s, and so are its gradients', async ({ shape, alpha }) => {
+    const size = (of: readonly number[]): number => of.reduce((a, b) => a * b, 1);
+    const run = (): Float32Array[] =>
+      tf.tidy(() => {
+        const [x, weights] = [tf.tensor(uniform(size(shape), 1), shape), tf.tensor(uniform(size(alpha), 2), alpha)];
+        const y = tf.prelu(x, weights);
+        if (size(shape) !== size(y.shape)) return [y.dataSync<'float32'>()];
+        const gradients = tf.grads((a, b) => tf.prelu(a!, b!))([x, weights], tf.tensor(uniform(y.size, 3), y.shape));
+        return [y, ...gradients].map((tensor) => tensor.dataSync<'float32'>());
+      });
+    const before = tf.memory();
+    const found = run();
+    expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
+    await tf.setBackend('cpu');
+    const expected = run();
+    await tf.setBackend('wasm');
+    expected.forEach((values, i) => {
+      expect(found[i]!.length).toBe(values.length);
+      expect(largestError(found[i]!, values)).toBeLessThan(16 * EPS);
+    });
+  });
+
+  test('PReLU of int32 is float32', () => {
+    const found = tf.prelu(tf.tensor1d([2, -1, -3], 'int32'), tf.tensor1d([0.5, 0.25, 0.5]));
+    expect(found.dtype).toBe('float32');
+    expect([...found.dataSync()]).toEqual([2, -0.25, -1.5]);
+  });
+
   test('refuses to clip bools', () => {
     expect(() => tf.clipByValue(tf.tensor1d([true], 'bool'), 0, 1)).toThrow(
       expect.objectContaining({ code: 'NM_TENSOR_UNSUPPORTED' }),

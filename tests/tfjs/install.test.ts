@@ -17,6 +17,8 @@ const REPLACED = [
   '_FusedMatMul',
   'Cast',
   'ClipByValue',
+  'Prelu',
+  'Relu6',
 ];
 const ADDED = [
   'Conv2DBackpropFilter',
