@@ -17,7 +17,7 @@ import {
 } from '../train/index.js';
 import { command } from './command.js';
 import { type PairedQuality, type PairedQuestion, pairedQuestion } from './comparison.js';
-import { type Console, duration } from './console.js';
+import { type Console, duration, percent } from './console.js';
 import { exportRun } from './export.js';
 import { indexSource } from './index-command.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
@@ -87,7 +87,12 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   const report = join(out, 'report.html');
   const drawn = await runReport(outcome.run, data);
   await writeReport(
-    { ...drawn, ...resultTables(comparison, question), reproduce: [`nearmiss demo${flags.full ? ' --full' : ''}`] },
+    {
+      ...drawn,
+      summary: `Trained on ${data.rows.length} pairs of Noto and Twemoji pictures, without labels. Of ${heldOut.queries} Twemoji pictures that it never saw, ${percent(heldOut.recallAt1)}% find their Noto picture first.`,
+      ...resultTables(comparison, question),
+      reproduce: [`nearmiss demo${flags.full ? ' --full' : ''}`],
+    },
     report,
   );
 
