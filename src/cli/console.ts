@@ -31,6 +31,8 @@ export function openConsole(json: boolean, signal: AbortSignal): Console {
     clear,
     log(line) {
       clear();
+      // What comes after a line is new work: its first progress is shown at once.
+      last = Number.NEGATIVE_INFINITY;
       process.stderr.write(`${line}\n`);
     },
     progress(line) {

@@ -131,19 +131,19 @@ describe('the main job on real emoji', () => {
 describe('a run that is stopped', () => {
   it('keeps a whole checkpoint on Ctrl-C, says how to go on, and is completed by --resume', async () => {
     const out = at('stopped');
-    const settings = ['--steps', '40', '--batch', '8', '--workers', '2', '--whiten', '0', '--seed', '3'];
+    const settings = ['--steps', '120', '--batch', '8', '--workers', '2', '--whiten', '0', '--seed', '3'];
     const train = ['train', pictures, ...settings, '--checkpoint-every', '1000', '--evaluate-every', '1000', '--json'];
-    const stopped = failure(1, await spawnNearmiss([...train, '--out', out], { interruptAt: /step \d+\/40/ }));
+    const stopped = failure(1, await spawnNearmiss([...train, '--out', out], { interruptAt: /step \d+\/120/ }));
     expect(stopped.code).toBe('NM_INTERRUPTED');
     expect(stopped.hint).toBe(`Go on with \`nearmiss train --out ${out} --resume\`.`);
     const { checkpoint, history } = await readRun(out);
-    expect(stopped.message).toBe(`stopped after step ${checkpoint.step} of 40`);
+    expect(stopped.message).toBe(`stopped after step ${checkpoint.step} of 120`);
     expect(checkpoint.step).toBeGreaterThan(0);
-    expect(checkpoint.step).toBeLessThan(40);
+    expect(checkpoint.step).toBeLessThan(120);
     expect(history.filter((line) => line.type === 'step')).toHaveLength(checkpoint.step);
 
     const resumed = await succeed(['train', '--resume', '--out', out]);
-    expect(resumed).toMatchObject({ steps: 40, run: out });
+    expect(resumed).toMatchObject({ steps: 120, run: out });
     await succeed([...train.slice(0, -1), '--out', at('through')]);
     const hash = async (run: string): Promise<string> =>
       createHash('sha256')
@@ -152,7 +152,7 @@ describe('a run that is stopped', () => {
     expect(await hash('stopped')).toBe(await hash('through'));
 
     // A run that has ended has nothing left to do.
-    expect(await succeed(['train', '--resume', '--out', out])).toMatchObject({ steps: 40 });
+    expect(await succeed(['train', '--resume', '--out', out])).toMatchObject({ steps: 120 });
     expect(await hash('stopped')).toBe(await hash('through'));
   });
 });

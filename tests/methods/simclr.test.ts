@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { initialWeights, tinyMobile, tinyResnet, weightSpecs } from '../../src/encoders/index.js';
 import { NO_AUGMENTATION } from '../../src/images/index.js';
 import type { TrainingKernels } from '../../src/kernels/index.js';
-import { simclrStep, type StepResult } from '../../src/methods/index.js';
+import { type StepResult, simclrStep } from '../../src/methods/index.js';
 import { hcl, ntxent, ring } from '../../src/negatives/index.js';
 import { randomStream } from '../../src/random.js';
 import { install } from '../../src/tfjs/index.js';
@@ -84,7 +84,11 @@ describe('data-parallel gradients', () => {
     let seed = 0;
     const halves = (): string[] => {
       const items = new BatchOrder({ seed, items: 8, batch: 8 }).at(0);
-      const of = (from: number): string => [...items.subarray(from, from + 4)].map((i) => rows[i]).sort().join();
+      const of = (from: number): string =>
+        [...items.subarray(from, from + 4)]
+          .map((i) => rows[i])
+          .sort()
+          .join();
       return [of(0), of(4)];
     };
     while (halves()[0] !== halves()[1]) seed++;
