@@ -4,13 +4,14 @@ import { classRanks, knnAccuracy, type RetrievalQuality, retrievalQuality, retri
 import { type Pictures, readEmoji, readPairs, readPictures } from '../images/index.js';
 import type { Embedder } from '../onnx/index.js';
 import { gatherPictures } from '../train/index.js';
-import { command, decimal, wholeNumber } from './command.js';
+import { command, decimal, oneOf, wholeNumber } from './command.js';
 import { type Console, percent, table } from './console.js';
 import { openEncoder } from './model.js';
 
 interface EvalFlags {
   readonly data: string;
   readonly gallery?: string;
+  readonly match?: 'name' | 'class';
   readonly k?: number;
   readonly temperature?: number;
 }
@@ -46,7 +47,12 @@ export function evalCommand(): Command {
       '--data <source>',
       'pictures with one folder a class; with --gallery the queries; or `emoji`: Twemoji queries, Noto gallery',
     )
-    .option('--gallery <source>', 'pictures to find; the same relative name, or else the same class, is right')
+    .option('--gallery <source>', 'pictures to find')
+    .option(
+      '--match <what>',
+      'right is the same relative `name` or the same `class` (default: class where both sides share one)',
+      oneOf(['name', 'class']),
+    )
     .option('--k <number>', 'neighbours that vote for a class (default 200)', wholeNumber(1))
     .option('--temperature <tau>', 'a neighbour of cosine s votes with e^(s/τ) (default 0.5)', decimal(0, 100, true));
 }
@@ -84,23 +90,27 @@ async function evaluate(
     const rows = await embed(pictures.data);
     return { classes: byClass(rows, labels, rows, labels, width, flags, true) };
   }
-  const pairs = await readPairs(flags.data, flags.gallery, reading).catch((error: unknown) => {
-    if (error instanceof NearmissError && error.code === 'NM_PAIRS_EMPTY') return undefined;
-    throw error;
-  });
   const gallery = await readPictures(flags.gallery, reading);
   announceSkipped(gallery, console);
-  if (pairs) {
-    const place = new Map(gallery.names.map((name, row) => [name, row]));
-    const targets = pairs.b.names.map((name) => place.get(name)!);
-    const ranks = retrievalRanks(await embed(pairs.a.data), await embed(gallery.data), width, targets);
-    return { names: { ...retrievalQuality(ranks), gallery: gallery.count } };
-  }
   const queries = await readPictures(flags.data, reading);
   announceSkipped(queries, console);
+  const match = flags.match ?? (sharedClasses(queries, gallery).length > 0 ? 'class' : 'name');
+  console.log(`a picture is right when it has the query's ${match}`);
+  if (match === 'name') {
+    const { a, b } = await readPairs(flags.data, flags.gallery, reading);
+    const place = new Map(gallery.names.map((name, row) => [name, row]));
+    const targets = b.names.map((name) => place.get(name)!);
+    const ranks = retrievalRanks(await embed(a.data), await embed(gallery.data), width, targets);
+    return { names: { ...retrievalQuality(ranks), gallery: gallery.count } };
+  }
   const [queryLabels, galleryLabels] = sharedLabels(queries, flags.data, gallery, flags.gallery);
   const [q, g] = [await embed(queries.data), await embed(gallery.data)];
   return { classes: byClass(q, queryLabels, g, galleryLabels, width, flags, false) };
+}
+
+/** Classes that both sides have a folder for. */
+function sharedClasses(a: Pictures, b: Pictures): readonly string[] {
+  return (a.classes ?? []).filter((name) => b.classes?.includes(name));
 }
 
 function byClass(
@@ -138,9 +148,8 @@ function sharedLabels(a: Pictures, sourceA: string, b: Pictures, sourceB: string
   const labelsA = needLabels(a, sourceA);
   const labelsB = needLabels(b, sourceB);
   const numbers = new Map(b.classes!.map((name, label) => [name, label]));
-  const shared = a.classes!.filter((name) => numbers.has(name));
-  if (shared.length === 0) {
-    throw new NearmissError('NM_PAIRS_EMPTY', `${sourceA} and ${sourceB} share neither a file name nor a class`);
+  if (sharedClasses(a, b).length === 0) {
+    throw new NearmissError('NM_PAIRS_EMPTY', `${sourceA} and ${sourceB} share no class`);
   }
   return [labelsA.map((label) => numbers.get(a.classes![label]!) ?? -1), labelsB];
 }

@@ -207,7 +207,11 @@ describe('other data', () => {
     expect(quality).toMatchObject({ queries: 24, gallery: 24 });
     expect(quality.knnAccuracy).toBeGreaterThan(0.5);
     expect(quality.recallAt1).toBeGreaterThan(0.5);
-    const itself = await succeed<{ names: Quality }>(['eval', model, '--data', classes, '--gallery', classes]);
+    const itself = await succeed<{ names: Quality }>([
+      ...['eval', model, '--data', classes, '--gallery', classes, '--match', 'name'],
+    ]);
+    const byClass = await succeed<{ classes: Quality }>(['eval', model, '--data', classes, '--gallery', classes]);
+    expect(byClass.classes.recallAt1).toBe(1);
     expect(itself.names).toMatchObject({ queries: 24, recallAt1: 1, mrr: 1 });
 
     const report = await succeed(['report', out]);
