@@ -33,7 +33,7 @@ export interface PairedQuestion {
 }
 
 export function pairedQuestion(data: TrainingData): PairedQuestion | undefined {
-  if (!data.heldOut) return undefined;
+  if (!data.heldOut || !data.paired) return undefined;
   const [gallery, queries] = data.sources;
   return { gallery, queries, training: data.rows, heldOut: data.heldOut };
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { NearmissError } from '../errors.js';
-import { type AugmentRecipe, parseRecipe, RECIPES } from '../images/index.js';
+import { type AugmentRecipe, type Fit, parseRecipe, RECIPES } from '../images/index.js';
 import { debiased, hcl, ntxent, type Objective, ring, type ScheduleSpec, type Setting } from '../negatives/index.js';
 import type { DataSettings, TrainSettingsInput } from '../train/index.js';
 
@@ -16,6 +16,8 @@ export type Annealing = (typeof ANNEALINGS)[number];
 export interface TrainFlags {
   readonly out: string;
   readonly pair?: boolean;
+  readonly fit?: Fit;
+  readonly unpaired?: boolean;
   readonly config?: string;
   readonly resume?: boolean;
   readonly imageSize?: number;
@@ -44,13 +46,17 @@ export interface TrainFlags {
 }
 
 /** Where a run's pictures come from, by the command's arguments. */
-function dataSettings(args: readonly string[], pair: boolean): DataSettings {
+function dataSettings(args: readonly string[], { pair, fit, unpaired }: TrainFlags): DataSettings {
+  const fitted = fit === undefined ? {} : { fit };
+  if (unpaired && (pair || args[0] !== 'emoji')) {
+    throw new NearmissError('NM_OPTION_INVALID', '--unpaired: found with other data, allowed: with `emoji` alone');
+  }
   if (pair) {
     const [a, b, more] = args;
     if (a === undefined || b === undefined || more !== undefined) {
       throw new NearmissError('NM_OPTION_INVALID', `--pair: found ${args.length} folders, allowed: DIR_A DIR_B`);
     }
-    return { kind: 'pairs', a: resolve(a), b: resolve(b) };
+    return { kind: 'pairs', a: resolve(a), b: resolve(b), ...fitted };
   }
   const [path, more] = args;
   if (path === undefined || more !== undefined) {
@@ -59,7 +65,11 @@ function dataSettings(args: readonly string[], pair: boolean): DataSettings {
       `DATA: found ${args.length} sources, allowed: one (or --pair with two)`,
     );
   }
-  return path === 'emoji' ? { kind: 'emoji' } : { kind: 'pictures', path: resolve(path) };
+  if (path !== 'emoji') return { kind: 'pictures', path: resolve(path), ...fitted };
+  if (fit !== undefined) {
+    throw new NearmissError('NM_OPTION_INVALID', '--fit: found with `emoji`, whose pictures are square');
+  }
+  return { kind: 'emoji', ...(unpaired ? { paired: false } : {}) };
 }
 
 /** A number that starts at `from` and reaches `to` halfway through the run. */
@@ -122,11 +132,14 @@ function refuseObjectiveNumbers(flags: TrainFlags, file: string): void {
   );
 }
 
+/** Settings of data that are paths. */
+const PATHS: readonly string[] = ['path', 'a', 'b'];
+
 /** A config file's data, its paths made absolute; anything that is no data is left for the settings' own check. */
 function dataFromFile(data: unknown, folder: string): DataSettings | undefined {
   if (typeof data !== 'object' || data === null) return data as undefined;
   const absolute = Object.entries(data).map(([key, value]) =>
-    key !== 'kind' && typeof value === 'string' && value !== '' ? [key, resolve(folder, value)] : [key, value],
+    PATHS.includes(key) && typeof value === 'string' && value !== '' ? [key, resolve(folder, value)] : [key, value],
   );
   return Object.fromEntries(absolute) as DataSettings;
 }
@@ -173,6 +186,8 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
   const {
     out,
     pair,
+    fit,
+    unpaired,
     config: file,
     resume,
     objective,
@@ -186,6 +201,10 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
   } = flags;
   const given = config as Partial<TrainSettingsInput>;
   const fromFile = args.length === 0 && !flags.pair ? dataFromFile(given.data, dirname(file ?? '')) : undefined;
+  if (fromFile && (fit !== undefined || unpaired)) {
+    const found = fit === undefined ? '--unpaired' : '--fit';
+    throw new NearmissError('NM_OPTION_INVALID', `${found}: found beside the data of ${file}; allowed: set it there`);
+  }
   if (given.objective !== undefined && objective === undefined) refuseObjectiveNumbers(flags, `${file}`);
   checkEpochs(given.epochs, `${file}`);
   const chosen = objectiveOf(flags);
@@ -194,7 +213,7 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
   );
   return {
     ...config,
-    data: fromFile ?? dataSettings(args, pair === true),
+    data: fromFile ?? dataSettings(args, flags),
     ...known,
     ...(chosen ? { objective: chosen } : {}),
     ...(augment === undefined ? {} : { augment: await recipeOf(augment) }),

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ENCODER_NAMES } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
-import { RECIPES } from '../images/index.js';
+import { FITS, RECIPES } from '../images/index.js';
 import {
   IMAGE_SIZES,
   loadTrainingData,
@@ -33,6 +33,8 @@ export function trainCommand(): Command {
     .argument('[data...]', 'folder, .tar, .zip or CIFAR batches of pictures, or `emoji`; two folders with --pair')
     .requiredOption('--out <folder>', 'folder of the run')
     .option('--pair', 'DATA is DIR_A DIR_B: pictures of the same relative name are two views of one item')
+    .option('--unpaired', 'with `emoji`: train on two augmentations of the Noto pictures, without Twemoji')
+    .option('--fit <how>', 'pictures that are not square: `pad` with white (default) or `crop` the middle', oneOf(FITS))
     .option(
       '--config <file>',
       'JSON file of the same settings; the command line overrides it; paths are relative to it',

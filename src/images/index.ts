@@ -21,4 +21,4 @@ export {
   SIMCLR_BLUR_RECIPE,
   SIMCLR_RECIPE,
 } from './recipe.js';
-export { type DecodedPixels, type Fit, resizeArea } from './resize.js';
+export { type DecodedPixels, FITS, type Fit, resizeArea } from './resize.js';

@@ -1,6 +1,6 @@
 import { NearmissError } from '../errors.js';
 import { type Pictures, readEmoji, readPairs, readPictures } from '../images/index.js';
-import type { DataSettings } from './settings.js';
+import { type DataSettings, isPaired } from './settings.js';
 
 /** What a run trains on: two aligned sources, or one that stands for both. */
 export interface TrainingData {
@@ -28,12 +28,14 @@ export async function loadTrainingData(
   size: number,
   options: LoadOptions = {},
 ): Promise<TrainingData> {
-  const reading = { size, ...options };
+  const fit = data.kind !== 'emoji' && data.fit !== undefined ? { fit: data.fit } : {};
+  const reading = { size, ...fit, ...options };
   if (data.kind === 'emoji') {
     const emoji = await readEmoji(reading);
     const { noto, twemoji, training, heldOut, shortNames } = emoji;
     const titles = shortNames.map((name) => name.replaceAll(/[_-]/g, ' '));
-    return { sources: [noto, twemoji], rows: training, heldOut, titles, paired: true, skipped: [] };
+    const paired = isPaired(data);
+    return { sources: [noto, paired ? twemoji : noto], rows: training, heldOut, titles, paired, skipped: [] };
   }
   if (data.kind === 'pairs') {
     const { a, b } = await readPairs(data.a, data.b, reading);

@@ -9,6 +9,7 @@ export {
   type DataSettings,
   defaultWorkers,
   IMAGE_SIZES,
+  isPaired,
   parseTrainSettings,
   resolveTrainSettings,
   type TrainSettings,

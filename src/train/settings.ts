@@ -2,14 +2,20 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ENCODER_NAMES } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
-import { type AugmentRecipe, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
+import { type AugmentRecipe, FITS, type Fit, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
 import { hcl, type Objective, parseObjective } from '../negatives/index.js';
 
 /** Where the pictures come from. */
 export type DataSettings =
-  | { readonly kind: 'pictures'; readonly path: string }
-  | { readonly kind: 'pairs'; readonly a: string; readonly b: string }
-  | { readonly kind: 'emoji' };
+  | { readonly kind: 'pictures'; readonly path: string; readonly fit?: Fit }
+  | { readonly kind: 'pairs'; readonly a: string; readonly b: string; readonly fit?: Fit }
+  /** Not `paired`: two augmentations of a Noto picture are the views, and Twemoji is never seen. Default true. */
+  | { readonly kind: 'emoji'; readonly paired?: boolean };
+
+/** Whether a data set's views come from two sources. */
+export function isPaired(data: DataSettings): boolean {
+  return data.kind === 'pairs' || (data.kind === 'emoji' && data.paired !== false);
+}
 
 /** All settings of a run, resolved; written to the run's settings.json. */
 export interface TrainSettings {
@@ -46,10 +52,11 @@ export const IMAGE_SIZES: readonly number[] = [32, 48, 64, 96];
 
 const positive = z.number().positive().finite();
 const whole = z.int().positive();
+const fit = z.enum(FITS, `allowed: ${FITS.join(', ')}`).exactOptional();
 const dataSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('pictures'), path: z.string().min(1) }),
-  z.strictObject({ kind: z.literal('pairs'), a: z.string().min(1), b: z.string().min(1) }),
-  z.strictObject({ kind: z.literal('emoji') }),
+  z.strictObject({ kind: z.literal('pictures'), path: z.string().min(1), fit }),
+  z.strictObject({ kind: z.literal('pairs'), a: z.string().min(1), b: z.string().min(1), fit }),
+  z.strictObject({ kind: z.literal('emoji'), paired: z.boolean().exactOptional() }),
 ]);
 
 const schema = z.strictObject({
@@ -134,7 +141,7 @@ export function defaultWorkers(batch: number): number {
 export function resolveTrainSettings(input: TrainSettingsInput, items: number, where = 'settings'): TrainSettings {
   const { epochs, ...given } = input;
   const batch = given.batch ?? 128;
-  const paired = input.data.kind !== 'pictures';
+  const paired = isPaired(input.data);
   const perEpoch = Math.max(1, Math.round(items / batch));
   const minutes = given.minutes ?? 0;
   const steps =
