@@ -22,8 +22,8 @@ import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 // G' (V' · Y) G with Y = A dy A'. NHWC makes all transforms plain vector code over channels. Rounding: the largest error
 // is about 1e-5 of the largest output (a direct sum's is 1e-6).
 
-/** Bytes for one tile of four channels in the middle of a transform. */
-const MIDDLE: usize = 1024;
+/** Bytes for one tile of eight channels in the middle of a transform. */
+const MIDDLE: usize = 2048;
 /** Tiles that are multiplied at a time: V and O of a block stay in the second-level cache. */
 const FORWARD_FLOATS: i32 = 2048;
 const GRADIENT_TILES: i32 = 64;

@@ -1,8 +1,8 @@
-import { PANEL, panelled } from './tiles';
+import { PANEL, panelled } from './panel';
 
 /**
- * Packs a matrix [rows, columns] (rows `rowStep` bytes apart) into panels of eight columns, the last one filled with
- * zeros; returns the address behind them.
+ * Packs a matrix [rows, columns] (rows `rowStep` bytes apart) into panels of `PANEL` columns (here eight), the last one
+ * filled with zeros; returns the address behind them.
  *
  *     a b c d e f g h │ i j          a b c d e f g h    panel 0, row 0
  *     k l m n o p q r │ s t    →     k l m n o p q r             row 1
@@ -17,6 +17,10 @@ export function packPanels(source: usize, rowStep: usize, rows: i32, columns: i3
       if (width == PANEL) {
         v128.store(panels, v128.load(from));
         v128.store(panels, v128.load(from, 16), 16);
+        if (PANEL == 16) {
+          v128.store(panels, v128.load(from, 32), 32);
+          v128.store(panels, v128.load(from, 48), 48);
+        }
       } else {
         memory.fill(panels, 0, PANEL * 4);
         memory.copy(panels, from, (<usize>width) * 4);
@@ -30,7 +34,7 @@ export function packPanels(source: usize, rowStep: usize, rows: i32, columns: i3
 
 /**
  * Packs the transpose of a matrix [columns, rows] (`columnStep` bytes between its rows): panel p holds its rows
- * 8p … 8p+7 as columns. Panels of `panelStep` bytes are written from `panels` on; only `rows` rows of each are filled,
+ * from p · PANEL on as columns. Panels of `panelStep` bytes are written from `panels` on; only `rows` rows of each are filled,
  * so several matrices can share them.
  */
 export function packTransposed(

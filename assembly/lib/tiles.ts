@@ -1,50 +1,27 @@
-import { madd } from './vector';
+import { PANEL, panelled, TILE } from './panel';
+import { addOuterProducts1x8, addOuterProducts4x8, multiplyTile1x8, multiplyTile4x8 } from './tiles-narrow';
+import { addOuterProducts4x16, multiplyTile4x16 } from './tiles-wide';
 
-// The two register tiles that all matrix work is made of. Eight accumulators of four lanes are what V8 keeps in
-// registers; more spill (measured: 53 GF/s for 4x8, 24-30 for 5x8 and larger).
+// The register tiles that all matrix work is made of, in the build target's width. An element is the same sum in the same
+// order in either width, so the relaxed and the paired tier agree to the bit.
 
-/** Columns of a panel and of a tile. */
-export const PANEL: i32 = 8;
-/** Rows of a tile. */
-export const TILE: i32 = 4;
+export { PANEL, panelled, TILE };
 
-/** `count` rounded up to whole panels. */
-// @ts-ignore: decorator
-@inline
-export function panelled(count: i32): i32 {
-  return (count + PANEL - 1) & ~(PANEL - 1);
-}
-
-/** Stores the first `lanes` (1 … 8) of eight lanes. */
-// @ts-ignore: decorator
-@inline
-function storeLanes(address: usize, low: v128, high: v128, lanes: i32): void {
-  if (lanes == PANEL) {
-    v128.store(address, low);
-    v128.store(address, high, 16);
-    return;
-  }
-  let rest = low;
-  if (lanes >= 4) {
-    v128.store(address, low);
-    address += 16;
-    lanes -= 4;
-    rest = high;
-  }
-  if (lanes > 0) v128.store_lane<f32>(address, rest, 0);
-  if (lanes > 1) v128.store_lane<f32>(address, rest, 1, 4);
-  if (lanes > 2) v128.store_lane<f32>(address, rest, 2, 8);
-}
+/** Columns of a narrow tile, and bytes to the second one. */
+const NARROW: i32 = 8;
+const NEXT: usize = 32;
 
 /**
  * Four rows of A times one panel of B, out[4][lanes]. A row of A is `rowRuns` x `columnRuns` runs of `length`
- * contiguous floats; rows are `rowStep` bytes apart. The panel holds eight columns for each float of a row.
+ * contiguous floats; rows are `rowStep` bytes apart. The panel holds `PANEL` columns for each float of a row.
  *
  *     a0 ▪▪▪▪▪ … ▪▪▪▪▪        b ████████        out ████████
  *     a1 ▪▪▪▪▪ … ▪▪▪▪▪    x     ████████   =        ████████
  *     a2 ▪▪▪▪▪ … ▪▪▪▪▪          ████████            ████████
  *     a3 ▪▪▪▪▪ … ▪▪▪▪▪          …                   ████████
  */
+// @ts-ignore: decorator
+@inline
 export function multiplyTile4(
   a: usize,
   rowStep: usize,
@@ -58,55 +35,26 @@ export function multiplyTile4(
   outStep: usize,
   lanes: i32,
 ): void {
-  let c00 = f32x4.splat(0);
-  let c01 = f32x4.splat(0);
-  let c10 = f32x4.splat(0);
-  let c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0);
-  let c21 = f32x4.splat(0);
-  let c30 = f32x4.splat(0);
-  let c31 = f32x4.splat(0);
-  const panelBytes = (<usize>length) * (PANEL * 4);
-  for (let row = 0; row < rowRuns; row++) {
-    let run = a;
-    for (let column = 0; column < columnRuns; column++) {
-      let a0 = run;
-      let a1 = a0 + rowStep;
-      let a2 = a1 + rowStep;
-      let a3 = a2 + rowStep;
-      const end = b + panelBytes;
-      while (b < end) {
-        const b0 = v128.load(b);
-        const b1 = v128.load(b, 16);
-        const x0 = v128.load32_splat(a0);
-        c00 = madd(x0, b0, c00);
-        c01 = madd(x0, b1, c01);
-        const x1 = v128.load32_splat(a1);
-        c10 = madd(x1, b0, c10);
-        c11 = madd(x1, b1, c11);
-        const x2 = v128.load32_splat(a2);
-        c20 = madd(x2, b0, c20);
-        c21 = madd(x2, b1, c21);
-        const x3 = v128.load32_splat(a3);
-        c30 = madd(x3, b0, c30);
-        c31 = madd(x3, b1, c31);
-        b += PANEL * 4;
-        a0 += 4;
-        a1 += 4;
-        a2 += 4;
-        a3 += 4;
+  if (PANEL == 16) {
+    if (lanes == PANEL) {
+      multiplyTile4x16(a, rowStep, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b, out, outStep);
+    } else {
+      const first = min(lanes, NARROW);
+      multiplyTile4x8(a, rowStep, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b, out, outStep, first);
+      if (lanes > NARROW) {
+        multiplyTile4x8(
+          a, rowStep, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b + NEXT, out + NEXT, outStep, lanes - NARROW,
+        );
       }
-      run += columnRunStep;
     }
-    a += rowRunStep;
+  } else {
+    multiplyTile4x8(a, rowStep, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b, out, outStep, lanes);
   }
-  storeLanes(out, c00, c01, lanes);
-  storeLanes(out + outStep, c10, c11, lanes);
-  storeLanes(out + 2 * outStep, c20, c21, lanes);
-  storeLanes(out + 3 * outStep, c30, c31, lanes);
 }
 
 /** One row of A times one panel of B; as `multiplyTile4`. */
+// @ts-ignore: decorator
+@inline
 export function multiplyTile1(
   a: usize,
   rowRuns: i32,
@@ -118,32 +66,20 @@ export function multiplyTile1(
   out: usize,
   lanes: i32,
 ): void {
-  let c0 = f32x4.splat(0);
-  let c1 = f32x4.splat(0);
-  const panelBytes = (<usize>length) * (PANEL * 4);
-  for (let row = 0; row < rowRuns; row++) {
-    let run = a;
-    for (let column = 0; column < columnRuns; column++) {
-      let a0 = run;
-      const end = b + panelBytes;
-      while (b < end) {
-        const x0 = v128.load32_splat(a0);
-        c0 = madd(x0, v128.load(b), c0);
-        c1 = madd(x0, v128.load(b, 16), c1);
-        b += PANEL * 4;
-        a0 += 4;
-      }
-      run += columnRunStep;
+  multiplyTile1x8(a, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b, out, min(lanes, NARROW));
+  if (PANEL == 16) {
+    if (lanes > NARROW) {
+      multiplyTile1x8(a, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b + NEXT, out + NEXT, lanes - NARROW);
     }
-    a += rowRunStep;
   }
-  storeLanes(out, c0, c1, lanes);
 }
 
 /**
- * out[4][8] += sum over images, rows and pixels of a[0…3] ⊗ b[0…7]: four values of A and eight of B at every pixel.
- * The sum of a call is formed on its own before it is added, which keeps long sums accurate.
+ * out[4][PANEL] += sum over images, rows and pixels of a[0…3] ⊗ b[0…PANEL): four values of A and a panel's width of B at
+ * every pixel. The sum of a call is formed on its own before it is added, which keeps long sums accurate.
  */
+// @ts-ignore: decorator
+@inline
 export function addOuterProducts4(
   a: usize,
   aPixel: usize,
@@ -159,53 +95,16 @@ export function addOuterProducts4(
   out: usize,
   outStep: usize,
 ): void {
-  let c00 = f32x4.splat(0);
-  let c01 = f32x4.splat(0);
-  let c10 = f32x4.splat(0);
-  let c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0);
-  let c21 = f32x4.splat(0);
-  let c30 = f32x4.splat(0);
-  let c31 = f32x4.splat(0);
-  const rowBytes = (<usize>width) * bPixel;
-  for (let image = 0; image < images; image++) {
-    let aStart = a;
-    let bStart = b;
-    for (let y = 0; y < height; y++) {
-      let p = aStart;
-      let q = bStart;
-      const end = q + rowBytes;
-      while (q < end) {
-        const b0 = v128.load(q);
-        const b1 = v128.load(q, 16);
-        const x0 = v128.load32_splat(p);
-        c00 = madd(x0, b0, c00);
-        c01 = madd(x0, b1, c01);
-        const x1 = v128.load32_splat(p, 4);
-        c10 = madd(x1, b0, c10);
-        c11 = madd(x1, b1, c11);
-        const x2 = v128.load32_splat(p, 8);
-        c20 = madd(x2, b0, c20);
-        c21 = madd(x2, b1, c21);
-        const x3 = v128.load32_splat(p, 12);
-        c30 = madd(x3, b0, c30);
-        c31 = madd(x3, b1, c31);
-        p += aPixel;
-        q += bPixel;
-      }
-      aStart += aRow;
-      bStart += bRow;
-    }
-    a += aImage;
-    b += bImage;
+  if (PANEL == 16) {
+    addOuterProducts4x16(a, aPixel, aRow, aImage, b, bPixel, bRow, bImage, width, height, images, out, outStep);
+  } else {
+    addOuterProducts4x8(a, aPixel, aRow, aImage, b, bPixel, bRow, bImage, width, height, images, out, outStep);
   }
-  addEight(out, c00, c01);
-  addEight(out + outStep, c10, c11);
-  addEight(out + 2 * outStep, c20, c21);
-  addEight(out + 3 * outStep, c30, c31);
 }
 
-/** out[8] += sum over images, rows and pixels of one value of A times eight of B; as `addOuterProducts4`. */
+/** out[PANEL] += sum over images, rows and pixels of one value of A times a panel's width of B; as `addOuterProducts4`. */
+// @ts-ignore: decorator
+@inline
 export function addOuterProducts1(
   a: usize,
   aPixel: usize,
@@ -220,35 +119,8 @@ export function addOuterProducts1(
   images: i32,
   out: usize,
 ): void {
-  let c0 = f32x4.splat(0);
-  let c1 = f32x4.splat(0);
-  const rowBytes = (<usize>width) * bPixel;
-  for (let image = 0; image < images; image++) {
-    let aStart = a;
-    let bStart = b;
-    for (let y = 0; y < height; y++) {
-      let p = aStart;
-      let q = bStart;
-      const end = q + rowBytes;
-      while (q < end) {
-        const x0 = v128.load32_splat(p);
-        c0 = madd(x0, v128.load(q), c0);
-        c1 = madd(x0, v128.load(q, 16), c1);
-        p += aPixel;
-        q += bPixel;
-      }
-      aStart += aRow;
-      bStart += bRow;
-    }
-    a += aImage;
-    b += bImage;
+  addOuterProducts1x8(a, aPixel, aRow, aImage, b, bPixel, bRow, bImage, width, height, images, out);
+  if (PANEL == 16) {
+    addOuterProducts1x8(a, aPixel, aRow, aImage, b + NEXT, bPixel, bRow, bImage, width, height, images, out + NEXT);
   }
-  addEight(out, c0, c1);
-}
-
-// @ts-ignore: decorator
-@inline
-function addEight(out: usize, low: v128, high: v128): void {
-  v128.store(out, f32x4.add(v128.load(out), low));
-  v128.store(out, f32x4.add(v128.load(out, 16), high), 16);
 }
