@@ -231,3 +231,41 @@ export function selectRing(
     }
   }
 }
+
+/**
+ * Writes the indices (int32) of a row's candidates that are ahead of its ring to `ahead` and of those in it to
+ * `members`, both in the order of the columns. `bounds` points at the row's boundaries, as `selectRing` leaves them.
+ */
+export function listRing(
+  row: usize,
+  columns: i32,
+  bounds: usize,
+  boundStride: usize,
+  ahead: usize,
+  members: usize,
+): void {
+  const firstIn = load<f32>(bounds);
+  const firstInIndex = load<i32>(bounds + boundStride);
+  const firstOut = load<f32>(bounds + boundStride * 2);
+  const firstOutIndex = load<i32>(bounds + boundStride * 3);
+  // Candidates behind the ring are most of a row, and are passed over four at a time.
+  const least = f32x4.splat(firstOut);
+  const masked = f32x4.splat(-Infinity);
+  for (let j = 0; j < columns; j += 4, row += 16) {
+    const s = v128.load(row);
+    if (!v128.any_true(v128.and(f32x4.ge(s, least), f32x4.gt(s, masked)))) continue;
+    for (let lane = 0; lane < 4; lane++) {
+      const similarity = load<f32>(row + ((<usize>lane) << 2));
+      const index = j + lane;
+      if (similarity == -Infinity) continue;
+      if (similarity < firstOut || (similarity == firstOut && index >= firstOutIndex)) continue;
+      if (similarity > firstIn || (similarity == firstIn && index < firstInIndex)) {
+        store<i32>(ahead, index);
+        ahead += 4;
+      } else {
+        store<i32>(members, index);
+        members += 4;
+      }
+    }
+  }
+}

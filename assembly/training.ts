@@ -14,7 +14,8 @@ export { adamStep } from './optimise';
 export { augmentPicture, augmentScratch, normalisePixels } from './augment';
 export { addPositivePairs, maskEqual, maskPadding, maskViews, pairWeights, sumNegatives } from './contrast';
 export { exp2Array } from './lib/exp';
-export { ringScratch, selectRing } from './ring';
+export { addGatheredRows, gatherDots, scatterAnchors } from './gather';
+export { listRing, ringScratch, selectRing } from './ring';
 export {
   addScaledRows,
   addSlices,
@@ -44,3 +45,11 @@ export {
   winogradInputGradientScratch,
 } from './winograd';
 export { addRelu, clip, reluGradient } from './activate';
+export {
+  polyphaseFilterGradient,
+  polyphaseFilterGradientScratch,
+  polyphaseForward,
+  polyphaseForwardScratch,
+  polyphaseInputGradient,
+  polyphaseInputGradientScratch,
+} from './polyphase';

@@ -22,4 +22,9 @@ export interface RingExports {
     sizes: number,
     scratch: number,
   ): void;
+  /**
+   * Writes the indices (int32) of one row's candidates ahead of its ring, and of those in it, in the order of the
+   * columns; `bounds` is the row's place in the boundaries that `selectRing` wrote.
+   */
+  listRing(row: number, columns: number, bounds: number, boundStride: number, ahead: number, members: number): void;
 }

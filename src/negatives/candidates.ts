@@ -102,7 +102,8 @@ export function queueCandidates(heap: Heap, options: QueueOptions): QueueCandida
   };
 }
 
-function fillWithUnitRows(rows: Float32Array, dim: number, random: Random): void {
+/** Fills rows of `dim` numbers with random directions. */
+export function fillWithUnitRows(rows: Float32Array, dim: number, random: Random): void {
   for (let start = 0; start < rows.length; start += dim) {
     let squares = 0;
     for (let k = 0; k < dim; k++) {

@@ -1,4 +1,5 @@
 export type { ContrastSums } from './anchors.js';
+export { type BankCandidates, type BankOptions, bankCandidates } from './bank.js';
 export type { ContrastBatchInput } from './batch.js';
 export {
   batchCandidates,
@@ -8,18 +9,25 @@ export {
   type QueueOptions,
   queueCandidates,
 } from './candidates.js';
+export { type ContrastBankInput, type ContrastBankSums, contrastBank } from './contrast-bank.js';
 export { contrastBatch } from './contrast-batch.js';
 export { type ContrastQueueInput, contrastQueue } from './contrast-queue.js';
-export {
-  type CandidateSource,
-  type Objective,
-  parseObjective,
-  type ResolvedObjective,
-  resolveObjective,
-  type SelectAll,
-  type SelectRing,
-  type Weight,
+export type { BankDraws } from './draws.js';
+export type {
+  CandidateSource,
+  LossForm,
+  Objective,
+  ResolvedGenerate,
+  ResolvedMix,
+  ResolvedObjective,
+  SelectAll,
+  SelectRing,
+  SynthesiseGenerate,
+  SynthesiseMix,
+  Weight,
 } from './objective.js';
+export { parseObjective } from './parse-objective.js';
 export { ball, debiased, hcl, moco, ntxent, type RingOptions, ring } from './presets.js';
 export { type RankedNegatives, type RankNegativesInput, rankNegatives } from './ranking.js';
+export { type AdaptiveValue, resolveObjective } from './resolve-objective.js';
 export { resolveSetting, type ScheduleSpec, type Setting } from './schedules.js';

@@ -1,5 +1,4 @@
-import { NearmissError } from '../errors.js';
-import { resolveSetting, type Setting, settingRange } from './schedules.js';
+import type { Setting } from './schedules.js';
 
 /** Every candidate is a negative. */
 export interface SelectAll {
@@ -31,8 +30,54 @@ export interface Weight {
   readonly tauPlus?: Setting;
 }
 
-/** Where negatives come from: the other rows of the batch, or a queue of earlier keys. */
-export type CandidateSource = { readonly kind: 'batch' } | { readonly kind: 'queue'; readonly capacity: number };
+/**
+ * Where negatives come from: the other rows of the batch, a queue of earlier keys, or a bank with one row an item, of
+ * which `draws` are drawn for each anchor from what the objective selects, with replacement.
+ */
+export type CandidateSource =
+  | { readonly kind: 'batch' }
+  | { readonly kind: 'queue'; readonly capacity: number }
+  | { readonly kind: 'bank'; readonly draws: number };
+
+/**
+ * Negatives that no picture has (Kalantidis et al. 2020, "Hard Negative Mixing for Contrastive Learning", sections 3.2
+ * and 3.3): unit-length mixes of pairs of an anchor's hardest candidates, and of one of them with the anchor itself.
+ */
+export interface SynthesiseMix {
+  readonly kind: 'mix';
+  /** N: how many of the hardest candidates are mixed, 1 or more. */
+  readonly hardest: Setting;
+  /** s: mixes of two candidates an anchor. */
+  readonly pairs: Setting;
+  /** s′: mixes of a candidate and the anchor. */
+  readonly queries: Setting;
+  /** Part of the run, in [0, 1), that goes without; default 0. */
+  readonly warmup?: number;
+}
+
+/** Negatives of an adversarial generator (Wang et al. 2021, "Instance-wise Hard Negative Example Generation"). */
+export interface SynthesiseGenerate {
+  readonly kind: 'generate';
+  /** Negatives an anchor; an even number, as the diversity term compares their halves. */
+  readonly perAnchor: number;
+  /** Each counts as so many, above 0; default 1. Below 1 it keeps the generator from ruling the loss. */
+  readonly share?: Setting;
+  /** Part of the run, in [0, 1), that goes without; default 0. */
+  readonly warmup?: number;
+}
+
+/**
+ * How positive and negatives compete: `softmax` is the objective's log(1 + N/x_positive), `nce` the binary estimate of
+ * Wu et al. 2018 ("Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.2), which needs
+ * a bank, and no importance weights.
+ */
+export type LossForm =
+  | { readonly kind: 'softmax' }
+  | {
+      readonly kind: 'nce';
+      /** Share of the old normaliser that a step keeps, in [0, 1]; 1 is one estimate for ever; default 0.99. */
+      readonly zMomentum?: number;
+    };
 
 /**
  * A contrastive objective as data that goes through JSON: candidates, selection, weights and loss, in any combination.
@@ -45,11 +90,17 @@ export interface Objective {
   readonly temperature: Setting;
   /** Default: the batch. */
   readonly candidates?: CandidateSource;
-  /** Default: all. */
+  /** Default: nothing is added. */
+  readonly synthesise?: SynthesiseMix | SynthesiseGenerate;
+  /** Default: all. Ranks count synthetic negatives too. */
   readonly select?: SelectAll | SelectRing;
   readonly weight?: Weight;
   /** The positive is a term of the partition sum too (1 + above); default true. */
   readonly positiveInPartition?: boolean;
+  /** An anchor's positives: its item's other view, or all rows of its label (batch only); default views. */
+  readonly positives?: 'views' | 'labels';
+  /** Default: softmax. */
+  readonly loss?: LossForm;
 }
 
 /** An objective at one step: plain numbers, all defaults filled in. */
@@ -64,102 +115,28 @@ export interface ResolvedObjective {
         readonly innerOfOuter: boolean;
         readonly neighbourViews: boolean;
       };
+  /** Absent where nothing is added at this step. */
+  readonly synthesise?: ResolvedMix | ResolvedGenerate;
   readonly beta: number;
   readonly tauPlus: number;
   readonly positiveInPartition: boolean;
+  /** Rows drawn for an anchor from a bank; absent with other candidates. */
+  readonly draws?: number;
+  /** Absent for softmax. */
+  readonly loss?: 'nce';
 }
 
-function fail(field: string, found: unknown, allowed: string): never {
-  throw new NearmissError('NM_OPTION_INVALID', `${field}: found ${JSON.stringify(found)}, allowed: ${allowed}`);
+/** `SynthesiseMix` at one step. */
+export interface ResolvedMix {
+  readonly kind: 'mix';
+  readonly hardest: number;
+  readonly pairs: number;
+  readonly queries: number;
 }
 
-function checkKeys(value: unknown, field: string, allowed: readonly string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(field, value, 'an object');
-  for (const key of Object.keys(value)) {
-    if (!allowed.includes(key)) {
-      throw new NearmissError('NM_OPTION_UNKNOWN', `${field}.${key}: unknown; allowed: ${allowed.join(', ')}`);
-    }
-  }
-}
-
-function checkFlag(value: unknown, field: string): void {
-  if (value !== undefined && typeof value !== 'boolean') fail(field, value, 'true or false');
-}
-
-function checkRange(setting: Setting, field: string, inside: (value: number) => boolean, allowed: string): void {
-  const { low, high } = settingRange(setting, field);
-  if (!inside(low)) fail(field, low, allowed);
-  if (!inside(high)) fail(field, high, allowed);
-}
-
-function checkRing(select: SelectRing): void {
-  checkKeys(select, 'select', ['kind', 'inner', 'outer', 'innerOfOuter', 'neighbourViews']);
-  checkRange(select.inner, 'select.inner', (v) => v >= 0 && v < 1, '0 or more, below 1');
-  checkRange(select.outer, 'select.outer', (v) => v > 0 && v <= 1, 'above 0, up to 1');
-  checkFlag(select.innerOfOuter, 'select.innerOfOuter');
-  checkFlag(select.neighbourViews, 'select.neighbourViews');
-  if (select.innerOfOuter === false) {
-    const inner = settingRange(select.inner, 'select.inner').high;
-    const outer = settingRange(select.outer, 'select.outer').low;
-    if (inner >= outer) fail('select.inner', inner, `below select.outer at every step (its least value is ${outer})`);
-  }
-}
-
-/**
- * Checks an objective that comes from a config file or a caller, and returns it.
- *
- * @throws NM_OPTION_INVALID (temperature not above 0, β below 0, τ⁺ outside [0, 1), inner not below outer, …),
- * NM_OPTION_UNKNOWN for an unknown key
- */
-export function parseObjective(value: unknown): Objective {
-  checkKeys(value, 'objective', ['temperature', 'candidates', 'select', 'weight', 'positiveInPartition']);
-  const objective = value as Objective;
-  const { temperature, candidates, select, weight, positiveInPartition } = objective;
-  checkRange(temperature, 'temperature', (v) => v > 0, 'above 0');
-  if (candidates !== undefined) {
-    checkKeys(candidates, 'candidates', candidates?.kind === 'queue' ? ['kind', 'capacity'] : ['kind']);
-    if (candidates.kind !== 'batch' && candidates.kind !== 'queue') {
-      fail('candidates.kind', (candidates as { kind: unknown }).kind, 'batch, queue');
-    }
-    if (candidates.kind === 'queue' && !(Number.isInteger(candidates.capacity) && candidates.capacity > 0)) {
-      fail('candidates.capacity', candidates.capacity, 'an integer above 0');
-    }
-  }
-  if (select !== undefined) {
-    if (select?.kind === 'ring') checkRing(select);
-    else if (select?.kind === 'all') checkKeys(select, 'select', ['kind']);
-    else fail('select.kind', (select as { kind?: unknown } | null)?.kind, 'all, ring');
-  }
-  if (weight !== undefined) {
-    checkKeys(weight, 'weight', ['beta', 'tauPlus']);
-    if (weight.beta !== undefined) checkRange(weight.beta, 'weight.beta', (v) => v >= 0, '0 or more');
-    if (weight.tauPlus !== undefined) {
-      checkRange(weight.tauPlus, 'weight.tauPlus', (v) => v >= 0 && v < 1, '0 or more, below 1');
-    }
-  }
-  checkFlag(positiveInPartition, 'positiveInPartition');
-  return objective;
-}
-
-/** The objective's numbers at `step` of a run of `steps` steps. Throws as `parseObjective`. */
-export function resolveObjective(objective: Objective, step: number, steps: number): ResolvedObjective {
-  parseObjective(objective);
-  const at = (setting: Setting): number => resolveSetting(setting)(step, steps);
-  const { select } = objective;
-  return {
-    temperature: at(objective.temperature),
-    select:
-      select?.kind === 'ring'
-        ? {
-            kind: 'ring',
-            inner: at(select.inner),
-            outer: at(select.outer),
-            innerOfOuter: select.innerOfOuter ?? true,
-            neighbourViews: select.neighbourViews ?? false,
-          }
-        : { kind: 'all' },
-    beta: at(objective.weight?.beta ?? 0),
-    tauPlus: at(objective.weight?.tauPlus ?? 0),
-    positiveInPartition: objective.positiveInPartition ?? true,
-  };
+/** `SynthesiseGenerate` at one step. */
+export interface ResolvedGenerate {
+  readonly kind: 'generate';
+  readonly perAnchor: number;
+  readonly share: number;
 }

@@ -1,4 +1,5 @@
-import { type Objective, parseObjective } from './objective.js';
+import type { Objective } from './objective.js';
+import { parseObjective } from './parse-objective.js';
 import type { Setting } from './schedules.js';
 
 /** NT-Xent (Chen et al. 2020, "A Simple Framework for Contrastive Learning", equation 1). */
