@@ -34,22 +34,30 @@ export function adamStep(
   const tiny = f32x4.splat(epsilon);
   const pull = f32x4.splat(decay);
   const factor = f32x4.splat(shrink);
-  const end = parameter + (<usize>(length & ~3)) * 4;
+  const end = parameter + (<usize>(length & ~7)) * 4;
   while (parameter < end) {
-    const p = v128.load(parameter);
-    const g = madd(pull, p, v128.load(gradient));
-    const newM = madd(keep1, v128.load(m), f32x4.mul(add1, g));
-    const newV = madd(keep2, v128.load(v), f32x4.mul(add2, f32x4.mul(g, g)));
-    v128.store(m, newM);
-    v128.store(v, newV);
-    const update = f32x4.div(newM, madd(f32x4.sqrt(newV), root, tiny));
-    v128.store(parameter, nmadd(size, update, f32x4.mul(p, factor)));
-    parameter += 16;
-    gradient += 16;
-    m += 16;
-    v += 16;
+    const p0 = v128.load(parameter);
+    const p1 = v128.load(parameter, 16);
+    const g0 = madd(pull, p0, v128.load(gradient));
+    const g1 = madd(pull, p1, v128.load(gradient, 16));
+    const m0 = madd(keep1, v128.load(m), f32x4.mul(add1, g0));
+    const m1 = madd(keep1, v128.load(m, 16), f32x4.mul(add1, g1));
+    const v0 = madd(keep2, v128.load(v), f32x4.mul(add2, f32x4.mul(g0, g0)));
+    const v1 = madd(keep2, v128.load(v, 16), f32x4.mul(add2, f32x4.mul(g1, g1)));
+    v128.store(m, m0);
+    v128.store(m, m1, 16);
+    v128.store(v, v0);
+    v128.store(v, v1, 16);
+    const update0 = f32x4.div(m0, madd(f32x4.sqrt(v0), root, tiny));
+    const update1 = f32x4.div(m1, madd(f32x4.sqrt(v1), root, tiny));
+    v128.store(parameter, nmadd(size, update0, f32x4.mul(p0, factor)));
+    v128.store(parameter, nmadd(size, update1, f32x4.mul(p1, factor)), 16);
+    parameter += 32;
+    gradient += 32;
+    m += 32;
+    v += 32;
   }
-  for (let i = 0; i < (length & 3); i++) {
+  for (let i = 0; i < (length & 7); i++) {
     const p = load<f32>(parameter);
     const g = load<f32>(gradient) + decay * p;
     const newM = beta1 * load<f32>(m) + complement1 * g;

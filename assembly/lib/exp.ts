@@ -54,8 +54,11 @@ export function exp2Array(values: usize, count: i32, out: usize): void {
   const c5 = f32x4.splat(C5);
   const c6 = f32x4.splat(C6);
   let i = 0;
-  for (; i + 4 <= count; i += 4, values += 16, out += 16) {
-    v128.store(out, exp2(v128.load(values), rounding, lowest, one, c1, c2, c3, c4, c5, c6));
+  for (; i + 8 <= count; i += 8, values += 32, out += 32) {
+    const low = exp2(v128.load(values), rounding, lowest, one, c1, c2, c3, c4, c5, c6);
+    const high = exp2(v128.load(values, 16), rounding, lowest, one, c1, c2, c3, c4, c5, c6);
+    v128.store(out, low);
+    v128.store(out, high, 16);
   }
   for (; i < count; i++, values += 4, out += 4) {
     const y = v128.load32_splat(values);
