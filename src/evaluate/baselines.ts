@@ -35,6 +35,28 @@ export function pixelFeatures(pictures: Uint8Array, size: number): Float32Array 
 /** Numbers of a picture's pixel features. */
 export const PIXEL_WIDTH: number = PIXEL_SIDE * PIXEL_SIDE * 3;
 
+/**
+ * Colour histograms as features: each channel cut into `bins` equal parts, the square roots of the cells' shares. Rows
+ * have unit length, and their inner product is the Bhattacharyya coefficient of the histograms (the Hellinger kernel).
+ *
+ * @param pictures uint8 [count, size, size, 3]
+ * @param bins default 6
+ * @returns [count, bins³]
+ */
+export function colourHistograms(pictures: Uint8Array, size: number, bins = 6): Float32Array {
+  const pixels = size * size;
+  const count = pictures.length / (pixels * 3);
+  const cells = bins ** 3;
+  const features = new Float32Array(count * cells);
+  for (let n = 0; n < count; n++) {
+    for (let i = 3 * n * pixels; i < 3 * (n + 1) * pixels; i += 3) {
+      const [r, g, b] = [pictures[i]!, pictures[i + 1]!, pictures[i + 2]!].map((value) => (value * bins) >> 8);
+      features[n * cells + (r! * bins + g!) * bins + b!]!++;
+    }
+  }
+  return features.map((sum) => Math.sqrt(sum / pixels));
+}
+
 /** Features less `mean` [width], scaled to unit length: [count, width]. */
 export function centredUnit(features: Float32Array, mean: Float32Array): Float32Array {
   const centred = features.slice();

@@ -1,4 +1,5 @@
 import { NearmissError } from '../errors.js';
+import { accuracy } from './accuracy.js';
 import { expectLength } from './retrieval.js';
 import { eachQuery, rowCount } from './similarity.js';
 import { topRows } from './top-rows.js';
@@ -13,15 +14,9 @@ export interface KnnOptions {
 }
 
 /**
- * Accuracy in [0, 1] of a weighted vote of the nearest neighbours (Wu et al. 2018, "Unsupervised Feature Learning via
- * Non-Parametric Instance Discrimination", section 3.4; k 200 and τ 0.5 as in image/main.py of Robinson et al. 2021).
- * Between classes of equal weight the one whose vote came from the nearer neighbour wins.
+ * Accuracy in [0, 1] of `knnPredictions`.
  *
- * @param queries [count, width], unit length
  * @param queryLabels [count]
- * @param gallery [size, width], unit length
- * @param galleryLabels [size]
- * @throws `NM_SHAPE_MISMATCH`; `NM_OPTION_INVALID` for k or τ not above 0
  */
 export function knnAccuracy(
   queries: Float32Array,
@@ -31,19 +26,40 @@ export function knnAccuracy(
   width: number,
   options: KnnOptions = {},
 ): number {
+  expectLength('queryLabels', queryLabels, rowCount(queries, width, 'queries'));
+  return accuracy(knnPredictions(queries, gallery, galleryLabels, width, options), queryLabels);
+}
+
+/**
+ * The class of each query by a weighted vote of its nearest neighbours (Wu et al. 2018, "Unsupervised Feature Learning
+ * via Non-Parametric Instance Discrimination", section 3.4; k 200 and τ 0.5 as in image/main.py of Robinson et al.
+ * 2021). Between classes of equal weight the one whose vote came from the nearer neighbour wins.
+ *
+ * @param queries [count, width], unit length
+ * @param gallery [size, width], unit length
+ * @param galleryLabels [size], 0 or more
+ * @returns [count]; -1 for a query without a neighbour
+ * @throws `NM_SHAPE_MISMATCH`; `NM_OPTION_INVALID` for k or τ not above 0
+ */
+export function knnPredictions(
+  queries: Float32Array,
+  gallery: Float32Array,
+  galleryLabels: ArrayLike<number>,
+  width: number,
+  options: KnnOptions = {},
+): Int32Array {
   const { k = 200, temperature = 0.5, leaveOneOut = false } = options;
   const count = rowCount(queries, width, 'queries');
   const size = rowCount(gallery, width, 'gallery');
-  expectLength('queryLabels', queryLabels, count);
   expectLength('galleryLabels', galleryLabels, size);
-  if (leaveOneOut) expectLength('leaveOneOut: queries', queryLabels, size);
+  if (leaveOneOut) expectLength('leaveOneOut: queries', { length: count }, size);
   if (!(Number.isInteger(k) && k > 0)) {
     throw new NearmissError('NM_OPTION_INVALID', `k: found ${k}, allowed: an integer above 0`);
   }
   if (!(temperature > 0)) {
     throw new NearmissError('NM_OPTION_INVALID', `temperature: found ${temperature}, allowed: a number above 0`);
   }
-  let right = 0;
+  const predicted = new Int32Array(count).fill(-1);
   eachQuery(queries, gallery, width, (query, scores) => {
     const top = topRows(scores, k, leaveOneOut ? query : -1);
     // Relative to the nearest, so that no temperature overflows.
@@ -54,15 +70,13 @@ export function knnAccuracy(
       const weight = Math.exp((top.scores[place]! - nearest) / temperature);
       votes.set(label, (votes.get(label) ?? 0) + weight);
     });
-    let winner: number | undefined;
     let most = 0;
     for (const [label, weight] of votes) {
       if (weight > most) {
         most = weight;
-        winner = label;
+        predicted[query] = label;
       }
     }
-    if (winner === queryLabels[query]) right++;
   });
-  return count === 0 ? 0 : right / count;
+  return predicted;
 }

@@ -126,7 +126,7 @@ export function nearestNeighbours(queries: Float32Array, gallery: Float32Array, 
   return found;
 }
 
-export function expectLength(what: string, found: ArrayLike<number>, allowed: number): void {
+export function expectLength(what: string, found: { readonly length: number }, allowed: number): void {
   if (found.length === allowed) return;
   throw new NearmissError('NM_SHAPE_MISMATCH', `${what}: found ${found.length}, allowed: ${allowed}, one a row`);
 }

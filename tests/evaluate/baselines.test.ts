@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { NearmissError } from '../../src/errors.js';
-import { centredUnit, columnMean, fitLinearModel, PIXEL_WIDTH, pixelFeatures } from '../../src/evaluate/index.js';
+import {
+  centredUnit,
+  colourHistograms,
+  columnMean,
+  fitLinearModel,
+  PIXEL_WIDTH,
+  pixelFeatures,
+} from '../../src/evaluate/index.js';
 
 describe('pixelFeatures', () => {
   it('averages blocks of pixels, channel by channel', () => {
@@ -51,5 +58,29 @@ describe('fitLinearModel', () => {
       expect(value).toBeCloseTo(expected[i]!, 3);
     });
     expect(plain.dimensions).toBe(3);
+  });
+});
+
+describe('colourHistograms', () => {
+  const picture = (...colours: (readonly [number, number, number])[]): Uint8Array => Uint8Array.from(colours.flat());
+
+  it('puts each pixel into one cell of the cube, as the root of its share', () => {
+    const black = [0, 0, 0] as const;
+    const features = colourHistograms(picture(black, black, black, [255, 42, 43]), 2);
+    expect(features).toHaveLength(216);
+    expect(features[0]).toBeCloseTo(Math.sqrt(3 / 4), 6);
+    // 255, 42, 43 are in parts 5, 0, 1 of six: 42 is the last value of the first part.
+    expect(features[(5 * 6 + 0) * 6 + 1]).toBeCloseTo(1 / 2, 6);
+    expect(features.filter((value) => value > 0)).toHaveLength(2);
+  });
+
+  it('has unit length, and an inner product of 0 for pictures without a colour in common', () => {
+    const grey = Array.from({ length: 4 }, (_, i) => [i * 60, i * 60, i * 60] as const);
+    const features = colourHistograms(picture(...grey, ...Array.from({ length: 4 }, () => [255, 0, 0] as const)), 2);
+    const [a, b] = [features.subarray(0, 216), features.subarray(216)];
+    const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
+    expect(dot(a, a)).toBeCloseTo(1, 6);
+    expect(dot(b, b)).toBeCloseTo(1, 6);
+    expect(dot(a, b)).toBe(0);
   });
 });
