@@ -79,7 +79,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_ITEM_INVALID: { status: 400, hint: 'Nothing was written; mend the item that the message names.' },
   NM_KERNELS_MISSING: {
     status: 500,
-    hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm.',
+    hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm; a bundled page names them by the option `modules`.',
   },
   NM_MODEL_CARD_INVALID: { status: 400, hint: 'Export the model again; the message names the field.' },
   NM_MODEL_CARD_MISSING: { status: 400, hint: 'Use a file that `nearmiss export` wrote.' },

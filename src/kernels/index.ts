@@ -8,12 +8,19 @@ export {
 } from './convolution.js';
 export type { DepthwiseExports } from './depthwise.js';
 export { type BoundKernels, bytes, floats, type Heap, standaloneHeap } from './heap.js';
-export { chooseTier, SIMD_TIERS, type SimdTier, supportsRelaxedSimd, supportsSimd } from './load.js';
+export {
+  chooseTier,
+  type ModuleSource,
+  SIMD_TIERS,
+  type SimdTier,
+  supportsRelaxedSimd,
+  supportsSimd,
+} from './load.js';
 export { type MatmulExports, type MatrixProduct, multiplyMatrices } from './matmul.js';
 export { type Norm, type NormaliseExports, normTrain, normTrainGradient } from './normalise.js';
 export { type AdamAddresses, type AdamOptions, adam, type OptimiseExports } from './optimise.js';
 export type { ReduceExports } from './reduce.js';
 export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';
 export { MAX_TOP, RowTable, type ScanExports, type ScanKernels, type TopRows } from './scan.js';
-export { loadTrainingKernels, type TrainingExports, type TrainingKernels } from './training.js';
+export { type LoadOptions, loadTrainingKernels, type TrainingExports, type TrainingKernels } from './training.js';
 export { suitsWinograd, type WinogradExports } from './winograd.js';

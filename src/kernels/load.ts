@@ -21,24 +21,33 @@ let relaxedAsked = false;
 export async function supportsRelaxedSimd(): Promise<boolean> {
   const module = body([...zero, ...zero, ...zero, 0xfd, 0x85, 2]);
   if (WebAssembly.validate(module)) return true;
-  const node = typeof process === 'undefined' ? undefined : process.versions?.node;
+  const node = globalThis.process?.versions?.node;
   if (node && Number.parseInt(node, 10) <= 20 && !relaxedAsked) {
     relaxedAsked = true;
-    const v8 = await import('node:v8');
-    v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+    process.getBuiltinModule('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd');
   }
   return WebAssembly.validate(module);
 }
 
+/** Where the bytes of a kernel module are: at a URL (relative ones to the page), in memory, or compiled already. */
+export type ModuleSource = string | URL | BufferSource | WebAssembly.Module;
+
 async function read(url: URL): Promise<BufferSource> {
-  if (url.protocol !== 'file:') {
-    const answer = await fetch(url);
-    if (!answer.ok) throw new NearmissError('NM_KERNELS_MISSING', `${url.href}: found HTTP ${answer.status}`);
+  // Not imported: bundlers for browsers stop at imports of Node's own modules, also at those that never run.
+  const files = url.protocol === 'file:' ? globalThis.process?.getBuiltinModule?.('node:fs/promises') : undefined;
+  if (!files) {
+    const answer = await fetch(url).catch((cause: unknown) => {
+      throw new NearmissError('NM_KERNELS_MISSING', `${url.href}: could not be fetched`, { cause });
+    });
+    const type = answer.headers.get('content-type') ?? '';
+    // Development servers answer with their page where a file is missing.
+    if (!answer.ok || type.startsWith('text/html')) {
+      throw new NearmissError('NM_KERNELS_MISSING', `${url.href}: found HTTP ${answer.status} ${type}`.trimEnd());
+    }
     return answer.arrayBuffer();
   }
-  const { readFile } = await import('node:fs/promises');
   try {
-    return await readFile(url);
+    return await files.readFile(url);
   } catch (cause) {
     throw new NearmissError('NM_KERNELS_MISSING', `kernel module not found: ${url.pathname}`, { cause });
   }
@@ -57,8 +66,23 @@ export async function chooseTier(wanted?: SimdTier): Promise<SimdTier> {
   return relaxed ? 'relaxed' : 'plain';
 }
 
-/** Compiles (once) the module `<name>-<tier>.wasm` of dist/wasm. */
-export function compileModule(name: 'training' | 'retrieval', tier: SimdTier): Promise<WebAssembly.Module> {
+async function compileSource(source: ModuleSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  const isPlace = typeof source === 'string' || source instanceof URL;
+  // `location` is undefined outside browsers, where a URL must be whole.
+  return WebAssembly.compile(isPlace ? await read(new URL(source, globalThis.location?.href)) : source);
+}
+
+/**
+ * Compiles the module `<name>-<tier>.wasm`: from `source`, else (once) from dist/wasm beside this file, which a bundle
+ * is not.
+ */
+export function compileModule(
+  name: 'training' | 'retrieval',
+  tier: SimdTier,
+  source?: ModuleSource,
+): Promise<WebAssembly.Module> {
+  if (source !== undefined) return compileSource(source);
   const file = `${name}-${tier}.wasm`;
   let module = compiled.get(file);
   if (!module) {

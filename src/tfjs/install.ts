@@ -1,5 +1,5 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
-import { loadTrainingKernels, type SimdTier, type TrainingKernels } from '../kernels/index.js';
+import { type LoadOptions, loadTrainingKernels, type TrainingKernels } from '../kernels/index.js';
 import { fusedMatMul } from './_FusedMatMul.js';
 import { addReluGradient, addReluKernel, reluGradientKernel } from './add-relu.js';
 import { batchMatMul } from './BatchMatMul.js';
@@ -27,9 +27,8 @@ import { unsortedSegmentSum } from './UnsortedSegmentSum.js';
 
 type Tf = typeof tfCore;
 
-export interface InstallOptions {
-  /** SIMD tier; the best of this engine by default. */
-  readonly tier?: SimdTier;
+/** Which kernels are loaded, from where, and how exact they are; `tier` and `modules` as for `loadTrainingKernels`. */
+export interface InstallOptions extends LoadOptions {
   /**
    * True keeps to algorithms as exact as a plain float32 sum. Default false: 3x3 convolutions without stride use
    * Winograd's F(4x4, 3x3), several times faster, with a relative error about 1e-5.
@@ -91,7 +90,7 @@ const installations = new WeakMap<object, Installation>();
 export async function install(tf: Tf, options: InstallOptions = {}): Promise<TrainingKernels> {
   const heap = heapOf(wasmBackend(tf));
   const precise = options.precise ?? false;
-  const kernels = await loadTrainingKernels(heap, options.tier === undefined ? {} : { tier: options.tier });
+  const kernels = await loadTrainingKernels(heap, options);
   await registerStockGradients(tf.getGradient);
   // Another call may have finished, or the backend been replaced, while the module loaded.
   const backend = wasmBackend(tf);
