@@ -8,6 +8,7 @@ import {
   panelled,
   TILE,
 } from './lib/tiles';
+import { multiplyRows8 } from './lib/tiles-narrow';
 
 /** Rows that are worked on at a time: they stay in the second-level cache while the panels pass by. */
 const BLOCK: i32 = 256;
@@ -31,6 +32,12 @@ export function multiplyPanels(
       const lanes = min(PANEL, columns - column);
       const target = out + (<usize>column) * 4;
       let row = first;
+      if (PANEL == 8 && lanes == PANEL) {
+        const r = <usize>row;
+        const whole = (last - first) & ~(TILE - 1);
+        multiplyRows8(a + r * rowStep, rowStep, whole, depth, panel, target + r * outStep, outStep);
+        row += whole;
+      }
       for (; row + TILE <= last; row += TILE) {
         const r = <usize>row;
         multiplyTile4(a + r * rowStep, rowStep, 1, 0, 1, 0, depth, panel, target + r * outStep, outStep, lanes);

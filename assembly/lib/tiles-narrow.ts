@@ -233,3 +233,69 @@ function addEight(out: usize, low: v128, high: v128): void {
   v128.store(out, f32x4.add(v128.load(out), low));
   v128.store(out, f32x4.add(v128.load(out, 16), high), 16);
 }
+
+/**
+ * Rows of A (`rowStep` bytes apart, `length` floats each) times one panel of eight columns: as `multiplyTile4x8` over all
+ * rows at once, without a call a tile, which matters where rows are short. `rows` is a multiple of four.
+ */
+export function multiplyRows8(
+  a: usize,
+  rowStep: usize,
+  rows: i32,
+  length: i32,
+  panel: usize,
+  out: usize,
+  outStep: usize,
+): void {
+  const last = panel + (<usize>length) * (PANEL * 4);
+  const lastRow = a + (<usize>rows) * rowStep;
+  while (a < lastRow) {
+    let c00 = f32x4.splat(0);
+    let c01 = f32x4.splat(0);
+    let c10 = f32x4.splat(0);
+    let c11 = f32x4.splat(0);
+    let c20 = f32x4.splat(0);
+    let c21 = f32x4.splat(0);
+    let c30 = f32x4.splat(0);
+    let c31 = f32x4.splat(0);
+    let b = panel;
+    let a0 = a;
+    let a1 = a0 + rowStep;
+    let a2 = a1 + rowStep;
+    let a3 = a2 + rowStep;
+    while (b < last) {
+      const b0 = v128.load(b);
+      const b1 = v128.load(b, 16);
+      const x0 = v128.load32_splat(a0);
+      c00 = madd(x0, b0, c00);
+      c01 = madd(x0, b1, c01);
+      const x1 = v128.load32_splat(a1);
+      c10 = madd(x1, b0, c10);
+      c11 = madd(x1, b1, c11);
+      const x2 = v128.load32_splat(a2);
+      c20 = madd(x2, b0, c20);
+      c21 = madd(x2, b1, c21);
+      const x3 = v128.load32_splat(a3);
+      c30 = madd(x3, b0, c30);
+      c31 = madd(x3, b1, c31);
+      b += PANEL * 4;
+      a0 += 4;
+      a1 += 4;
+      a2 += 4;
+      a3 += 4;
+    }
+    v128.store(out, c00);
+    v128.store(out, c01, 16);
+    out += outStep;
+    v128.store(out, c10);
+    v128.store(out, c11, 16);
+    out += outStep;
+    v128.store(out, c20);
+    v128.store(out, c21, 16);
+    out += outStep;
+    v128.store(out, c30);
+    v128.store(out, c31, 16);
+    out += outStep;
+    a += 4 * rowStep;
+  }
+}
