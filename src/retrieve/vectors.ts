@@ -1,7 +1,10 @@
 import { NearmissError } from '../errors.js';
 
-/** `cosine`: inner product of vectors brought to length 1 (a zero vector scores 0); `inner-product`: as they are. */
-export const METRICS = ['cosine', 'inner-product'] as const;
+/**
+ * `cosine`: inner product of vectors brought to length 1 (a zero vector scores 0); `inner-product`: as they are; `l2`:
+ * Euclidean distance.
+ */
+export const METRICS = ['cosine', 'inner-product', 'l2'] as const;
 export type Metric = (typeof METRICS)[number];
 
 /** Vectors as one matrix [count, dimension], or one by one. Views into larger buffers are fine. */
