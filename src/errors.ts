@@ -17,11 +17,13 @@ export type ErrorCode =
   | 'NM_ENCODER_MISMATCH'
   | 'NM_EXPORT_DISAGREES'
   | 'NM_FILE_FAILED'
+  | 'NM_FILTER_INVALID'
   | 'NM_INDEX_FULL'
   | 'NM_INTERRUPTED'
   | 'NM_ITEM_DUPLICATE'
   | 'NM_ITEM_INVALID'
   | 'NM_KERNELS_MISSING'
+  | 'NM_LABELS_INVALID'
   | 'NM_MODEL_CARD_INVALID'
   | 'NM_MODEL_CARD_MISSING'
   | 'NM_MODEL_CORRUPT'
@@ -35,7 +37,10 @@ export type ErrorCode =
   | 'NM_OUT_OF_MEMORY'
   | 'NM_PAIRS_EMPTY'
   | 'NM_PAIR_AMBIGUOUS'
+  | 'NM_PGVECTOR_MISSING'
   | 'NM_PICTURE_INVALID'
+  | 'NM_POSTGRES_MISSING'
+  | 'NM_REEMBED_INCOMPLETE'
   | 'NM_RUN_EXISTS'
   | 'NM_RUN_MISSING'
   | 'NM_RUN_UNFINISHED'
@@ -52,10 +57,13 @@ export type ErrorCode =
   | 'NM_STORE_INVALID'
   | 'NM_STORE_MISSING'
   | 'NM_STORE_READ_ONLY'
+  | 'NM_STORE_TIMEOUT'
+  | 'NM_STORE_UNREACHABLE'
   | 'NM_STORE_VERSION'
   | 'NM_STORE_WRITE_FAILED'
   | 'NM_TENSOR_UNSUPPORTED'
   | 'NM_TFJS_BACKEND'
+  | 'NM_TOO_FEW_CANDIDATES'
   | 'NM_VECTOR_INVALID'
   | 'NM_WORKER_FAILED';
 
@@ -73,6 +81,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Nothing was written. Report it with the output of `nearmiss doctor`; if the difference is NaN, training diverged.',
   },
   NM_FILE_FAILED: { status: 500, hint: 'Check that the folder exists and may be written, and that the disk has room.' },
+  NM_FILTER_INVALID: { status: 400, hint: 'See docs/retrieval.md for what a filter may say.' },
   NM_INDEX_FULL: { status: 507, hint: 'Split the rows over several indexes, or use vectors of fewer dimensions.' },
   NM_INTERRUPTED: { status: 503, hint: 'Run the command again; finished work is kept.' },
   NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },
@@ -81,6 +90,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 500,
     hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm; a bundled page names them by the option `modules`.',
   },
+  NM_LABELS_INVALID: { status: 400, hint: 'Mend the line that the message names, or add the missing rows.' },
   NM_MODEL_CARD_INVALID: { status: 400, hint: 'Export the model again; the message names the field.' },
   NM_MODEL_CARD_MISSING: { status: 400, hint: 'Use a file that `nearmiss export` wrote.' },
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },
@@ -106,7 +116,13 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 400,
     hint: 'Keep one picture of each relative name in either source; extensions do not count.',
   },
+  NM_PGVECTOR_MISSING: { status: 500, hint: 'Install pgvector on the server; docs/postgres.md says how.' },
   NM_PICTURE_INVALID: { status: 400, hint: 'Give a PNG, JPEG, WebP, AVIF or GIF picture within the limits.' },
+  NM_POSTGRES_MISSING: { status: 500, hint: 'Run `npm install pg pg-boss pg-copy-streams`.' },
+  NM_REEMBED_INCOMPLETE: {
+    status: 409,
+    hint: 'Nothing is lost: index what is missing with --reembed too, or give it up with --prune.',
+  },
   NM_RUN_EXISTS: { status: 409, hint: 'Go on with --resume, or name another folder with --out.' },
   NM_RUN_MISSING: { status: 404, hint: 'Name the folder that `nearmiss train --out` wrote.' },
   NM_RUN_UNFINISHED: { status: 409, hint: 'Go on with `nearmiss train --out RUN --resume`.' },
@@ -129,6 +145,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_STORE_INVALID: { status: 400, hint: 'Check the path; restore a damaged store from a copy, or index again.' },
   NM_STORE_MISSING: { status: 404, hint: 'Check the path, or create a store with `nearmiss index`.' },
   NM_STORE_READ_ONLY: { status: 403, hint: 'Open the store without `readOnly`, from a place that may be written.' },
+  NM_STORE_TIMEOUT: { status: 504, hint: 'Raise `statementTimeout`, or build an index for approximate search.' },
+  NM_STORE_UNREACHABLE: { status: 503, hint: 'Check the address, the password, and that the server runs.' },
   NM_STORE_VERSION: { status: 400, hint: 'Update nearmiss, or index again with this version.' },
   NM_STORE_WRITE_FAILED: {
     status: 507,
@@ -139,6 +157,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 500,
     hint: "Import '@tensorflow/tfjs-backend-wasm' and call `await tf.setBackend('wasm')` before `install(tf)`.",
   },
+  NM_TOO_FEW_CANDIDATES: { status: 400, hint: 'Mix fewer of the hardest, or use a larger batch or queue.' },
   NM_VECTOR_INVALID: {
     status: 400,
     hint: 'Vectors are Float32Arrays of finite numbers; a NaN usually means that training diverged.',

@@ -58,6 +58,7 @@ export async function indexSource(
   let store = existsSync(out) ? await open() : undefined;
   const batches = pictureBatches(source, {
     size,
+    ...(embedder.card.fit === undefined ? {} : { fit: embedder.card.fit }),
     signal: console.signal,
     unchanged: (name, hash) => store?.hash(name) === hash,
   });

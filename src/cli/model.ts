@@ -29,6 +29,7 @@ export function cardDetails(run: Run, metrics?: Readonly<Record<string, number>>
       },
     },
     data: { description },
+    ...(data.kind !== 'emoji' && data.fit !== undefined ? { fit: data.fit } : {}),
     ...(metrics ? { metrics } : {}),
     createdBy: `nearmiss ${version}`,
     licence: LICENCE_UNKNOWN,

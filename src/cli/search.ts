@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { NearmissError } from '../errors.js';
 import { decodePicture } from '../images/index.js';
-import { createEmbedder } from '../onnx/index.js';
+import { createEmbedder, type Embedder } from '../onnx/index.js';
 import { openStore } from '../retrieve/index.js';
 import { command, wholeNumber } from './command.js';
 import { table } from './console.js';
@@ -28,7 +28,7 @@ export function searchCommand(): Command {
           store.checkEncoder(embedder.fingerprint);
           const queries: Float32Array[] = [];
           for (const picture of pictures) {
-            const pixels = await decodeFile(picture, embedder.size);
+            const pixels = await decodeFile(picture, embedder);
             queries.push(await embedder.embed(pixels));
           }
           const hits = await store.search(queries, { k, fingerprint: embedder.fingerprint });
@@ -57,7 +57,7 @@ export function searchCommand(): Command {
     .option('--model <file>', 'the .onnx file, where it is no longer where it was when indexing');
 }
 
-async function decodeFile(path: string, size: number): Promise<Uint8Array> {
+async function decodeFile(path: string, { size, card }: Embedder): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -65,7 +65,7 @@ async function decodeFile(path: string, size: number): Promise<Uint8Array> {
     throw new NearmissError('NM_SOURCE_MISSING', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
   }
   try {
-    return await decodePicture(bytes, { size });
+    return await decodePicture(bytes, { size, ...(card.fit === undefined ? {} : { fit: card.fit }) });
   } catch (cause) {
     if (!(cause instanceof NearmissError)) throw cause;
     throw new NearmissError(cause.code, `${path}: ${cause.message}`, { cause });

@@ -19,6 +19,18 @@ export { fitLinearProbe, type LinearProbe, type ProbeOptions } from './linear-pr
 export { type LookAlike, lookAlikes } from './look-alikes.js';
 export { LEAST_MAPPED, type MapOptions, mapEmbeddings } from './map.js';
 export {
+  type Answer,
+  type AnswerOptions,
+  answerQuestion,
+  type ClassQuestion,
+  fewLabelsMeasure,
+  type LabelQuestion,
+  type Question,
+  questionSize,
+  type Representation,
+  type TargetQuestion,
+} from './question.js';
+export {
   type ClassRankOptions,
   classRanks,
   nearestNeighbours,

@@ -44,7 +44,7 @@ export function folderClasses(names: readonly string[]): readonly string[] | und
 }
 
 /** Labels from class names: classes sorted by code units, numbers as numbers. */
-function labelled(classNames: readonly string[]): { labels: Int32Array; classes: string[] } {
+export function labelled(classNames: readonly string[]): { labels: Int32Array; classes: string[] } {
   const numbers = classNames.every((name) => /^\d+$/.test(name));
   const classes = [...new Set(classNames)].sort((a, b) => (numbers ? Number(a) - Number(b) : a < b ? -1 : 1));
   const index = new Map(classes.map((name, label) => [name, label]));

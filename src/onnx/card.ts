@@ -35,6 +35,8 @@ export interface ModelCardDetails {
   };
   /** What it was trained on. */
   readonly data: { readonly description: string; readonly pictures?: number };
+  /** How pictures that are not square were made so, in training and therefore in use; absent: padded with white. */
+  readonly fit?: 'pad' | 'crop';
   /** Measured quality by name, `heldOut.recallAt1` for instance. */
   readonly metrics?: Readonly<Record<string, number>>;
   /** Program and version that wrote the file. */
@@ -71,6 +73,7 @@ const cardSchema: z.ZodType<ModelCard> = z.looseObject({
     settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   }),
   data: z.looseObject({ description: text, pictures: z.int().min(0).exactOptional() }),
+  fit: z.enum(['pad', 'crop']).exactOptional(),
   metrics: z.record(z.string(), z.number()).exactOptional(),
   createdBy: text,
   licence: text,
