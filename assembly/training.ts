@@ -1,5 +1,6 @@
 // Entry of the training module. It imports the memory of the tfjs backend and owns none of it: no data segment, no stack.
 export { probeMadd } from './lib/probe';
+export { panelColumns, probeTile } from './lib/probe-tiles';
 export {
   conv2dFilterGradient,
   conv2dFilterGradientScratch,
@@ -37,19 +38,31 @@ export {
 } from './depthwise';
 export { unsortedSegmentSum } from './reduce';
 export {
-  winogradFilterGradient,
-  winogradFilterGradientScratch,
-  winogradForward,
-  winogradForwardScratch,
-  winogradInputGradient,
-  winogradInputGradientScratch,
+  winogradAdd,
+  winogradFinish,
+  winogradPrepare,
+  winogradPrepareGradient,
+  winogradRun,
+  winogradRunGradient,
+  winogradScratch,
+  winogradSmallAdd,
+  winogradSmallFinish,
+  winogradSmallPrepare,
+  winogradSmallPrepareGradient,
+  winogradSmallRun,
+  winogradSmallRunGradient,
+  winogradSmallScratch,
+  winogradSmallState,
+  winogradState,
 } from './winograd';
 export { addRelu, clip, reluGradient } from './activate';
 export {
-  polyphaseFilterGradient,
-  polyphaseFilterGradientScratch,
-  polyphaseForward,
-  polyphaseForwardScratch,
-  polyphaseInputGradient,
-  polyphaseInputGradientScratch,
+  polyphaseAdd,
+  polyphaseFinish,
+  polyphasePrepare,
+  polyphasePrepareGradient,
+  polyphaseRun,
+  polyphaseRunGradient,
+  polyphaseScratch,
+  polyphaseState,
 } from './polyphase';

@@ -19,8 +19,19 @@ export {
 export { type MatmulExports, type MatrixProduct, multiplyMatrices } from './matmul.js';
 export { type Norm, type NormaliseExports, normTrain, normTrainGradient } from './normalise.js';
 export { type AdamAddresses, type AdamOptions, adam, type OptimiseExports } from './optimise.js';
+export { type PairedKernels, pairedKernels } from './paired.js';
+export { fusesMultiplyAdd, type ProbeExports } from './probe.js';
 export type { ReduceExports } from './reduce.js';
 export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';
 export { MAX_TOP, RowTable, type ScanExports, type ScanKernels, type TopRows } from './scan.js';
-export { type LoadOptions, loadTrainingKernels, type TrainingExports, type TrainingKernels } from './training.js';
+export {
+  compileTraining,
+  type LoadOptions,
+  loadTrainingKernels,
+  TRAINING_TIERS,
+  type TrainingExports,
+  type TrainingKernels,
+  type TrainingModule,
+  type TrainingTier,
+} from './training.js';
 export { suitsWinograd, type WinogradExports } from './winograd.js';

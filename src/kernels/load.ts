@@ -30,7 +30,8 @@ export async function supportsRelaxedSimd(): Promise<boolean> {
 }
 
 /** Where the bytes of a kernel module are: at a URL (relative ones to the page), in memory, or compiled already. */
-export type ModuleSource = string | URL | BufferSource | WebAssembly.Module;
+export type ModuleSource = ModulePlace | BufferSource | WebAssembly.Module;
+type ModulePlace = string | URL;
 
 async function read(url: URL): Promise<BufferSource> {
   // Not imported: bundlers for browsers stop at imports of Node's own modules, also at those that never run.
@@ -66,11 +67,20 @@ export async function chooseTier(wanted?: SimdTier): Promise<SimdTier> {
   return relaxed ? 'relaxed' : 'plain';
 }
 
-async function compileSource(source: ModuleSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  const isPlace = typeof source === 'string' || source instanceof URL;
+/** The bytes of a module that is not compiled yet. */
+export async function moduleBytes(source: ModulePlace | BufferSource): Promise<BufferSource> {
   // `location` is undefined outside browsers, where a URL must be whole.
-  return WebAssembly.compile(isPlace ? await read(new URL(source, globalThis.location?.href)) : source);
+  const isPlace = typeof source === 'string' || source instanceof URL;
+  return isPlace ? read(new URL(source, globalThis.location?.href)) : source;
+}
+
+/** Where a module of this package is; src/kernels and dist/kernels are equally deep, so one relative path serves both. */
+export function builtModule(file: string): URL {
+  return new URL(`../../dist/wasm/${file}`, import.meta.url);
+}
+
+async function compileSource(source: ModuleSource): Promise<WebAssembly.Module> {
+  return source instanceof WebAssembly.Module ? source : WebAssembly.compile(await moduleBytes(source));
 }
 
 /**
@@ -86,8 +96,7 @@ export function compileModule(
   const file = `${name}-${tier}.wasm`;
   let module = compiled.get(file);
   if (!module) {
-    // src/kernels and dist/kernels are equally deep, so one relative path serves both.
-    module = read(new URL(`../../dist/wasm/${file}`, import.meta.url)).then((source) => WebAssembly.compile(source));
+    module = compileSource(builtModule(file));
     module.catch(() => compiled.delete(file));
     compiled.set(file, module);
   }
@@ -95,7 +104,7 @@ export function compileModule(
 }
 
 /** Throws `NM_SELF_CHECK_FAILED` unless a multiply-add gives the fused or the twice rounded result. */
-export function selfCheck(probeMadd: (a: number, b: number, c: number) => number, tier: SimdTier): void {
+export function selfCheck(probeMadd: (a: number, b: number, c: number) => number, tier: string): void {
   const a = Math.fround(1 + 2 ** -12);
   const c = Math.fround(-1 - 2 ** -11);
   const once = 2 ** -24;

@@ -94,6 +94,6 @@ export function convolutionPass(
   pass: 'Forward' | 'InputGradient' | 'FilterGradient',
 ): [ConvolutionPass, ConvolutionScratch] {
   const { exports } = kernels;
-  const algorithm = !precise && suitsWinograd(shape) ? 'winograd' : 'conv2d';
+  const algorithm = !precise && suitsWinograd(shape, exports.panelColumns()) ? 'winograd' : 'conv2d';
   return [exports[`${algorithm}${pass}`], exports[`${algorithm}${pass}Scratch`]];
 }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { NearmissError } from '../errors.js';
-import type { SimdTier } from '../kernels/index.js';
+import { compileTraining, type TrainingModule, type TrainingTier } from '../kernels/index.js';
 import { breakExchange, clearStop, type ExchangeBuffers, requestStop } from './exchange.js';
 import type { ReplicaOptions, ReplicaState, StepFigures } from './replica.js';
 import type { WorkerAnswers, WorkerData, WorkerMessage, WorkerRequest } from './worker.js';
@@ -10,7 +10,7 @@ const FEATURE_CHUNK = 128;
 
 /** One worker thread and the requests it has not answered yet. */
 class Member {
-  readonly ready: Promise<SimdTier>;
+  readonly ready: Promise<void>;
   private readonly worker: Worker;
   private readonly waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
   private ended = false;
@@ -26,7 +26,7 @@ class Member {
         onFailure();
       };
       this.worker.on('message', (message: WorkerMessage) => {
-        if (message.type === 'ready') resolve(message.tier);
+        if (message.type === 'ready') resolve();
         else if (message.type === 'step') onStep(message.figures);
         else if (message.type === 'answer') this.waiting.shift()?.resolve(message.value as never);
         else {
@@ -67,10 +67,14 @@ export class Team {
   private readonly exchange: ExchangeBuffers;
   private onStep: (figures: StepFigures) => void = () => undefined;
 
-  private constructor(options: ReplicaOptions, tier: SimdTier | undefined) {
+  /** SIMD tier of all members' kernels. */
+  readonly tier: TrainingTier;
+
+  private constructor(options: ReplicaOptions, { tier, module }: TrainingModule) {
     this.exchange = options.exchange;
+    this.tier = tier;
     this.members = Array.from({ length: options.exchange.replicas }, (_, replica) => {
-      const data: WorkerData = { replica: { ...options, replica }, ...(tier ? { tier } : {}) };
+      const data: WorkerData = { replica: { ...options, replica }, kernels: { tier, module } };
       return new Member(
         data,
         (figures) => this.onStep(figures),
@@ -80,8 +84,9 @@ export class Team {
   }
 
   /** Starts one worker a replica and waits until all have their backend. */
-  static async start(options: ReplicaOptions, tier?: SimdTier): Promise<Team> {
-    const team = new Team(options, tier);
+  static async start(options: ReplicaOptions, tier?: TrainingTier): Promise<Team> {
+    // Compiled here for all: each thread's own probe could come out differently, and replicas must be equal to the bit.
+    const team = new Team(options, await compileTraining(tier ? { tier } : {}));
     try {
       await Promise.all(team.members.map((member) => member.ready));
     } catch (error) {
@@ -89,10 +94,6 @@ export class Team {
       throw error;
     }
     return team;
-  }
-
-  get tier(): Promise<SimdTier> {
-    return this.members[0]!.ready;
   }
 
   /**

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { poolGrid } from '../encoders/index.js';
-import type { SimdTier } from '../kernels/index.js';
+import type { TrainingTier } from '../kernels/index.js';
 import { install } from '../tfjs/index.js';
 import { ExchangeBroken } from './exchange.js';
 import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } from './replica.js';
@@ -28,7 +28,7 @@ export interface WorkerAnswers {
 }
 
 export type WorkerMessage =
-  | { readonly type: 'ready'; readonly tier: SimdTier }
+  | { readonly type: 'ready' }
   | { readonly type: 'step'; readonly figures: StepFigures }
   | { readonly type: 'answer'; readonly value: WorkerAnswers[WorkerRequest['type']] }
   | {
@@ -40,12 +40,13 @@ export type WorkerMessage =
 
 export interface WorkerData {
   readonly replica: ReplicaOptions;
-  readonly tier?: SimdTier;
+  /** The same module for all replicas, compiled once. */
+  readonly kernels: { readonly tier: TrainingTier; readonly module: WebAssembly.Module };
 }
 
 const port = parentPort;
 if (!port) throw new Error('train/worker.js runs in a worker thread only');
-const { replica: options, tier } = workerData as WorkerData;
+const { replica: options, kernels: compiled } = workerData as WorkerData;
 const send = (message: WorkerMessage): void => port.postMessage(message);
 
 function answer(replica: Replica, request: WorkerRequest): WorkerAnswers[WorkerRequest['type']] {
@@ -75,7 +76,7 @@ function answer(replica: Replica, request: WorkerRequest): WorkerAnswers[WorkerR
 
 await tf.setBackend('wasm');
 await tf.ready();
-const kernels = await install(tf, tier ? { tier } : {});
+const kernels = await install(tf, { tier: compiled.tier, modules: { [compiled.tier]: compiled.module } });
 const replica = new Replica(tf, kernels, options);
 port.on('message', (request: WorkerRequest) => {
   try {
@@ -85,4 +86,4 @@ port.on('message', (request: WorkerRequest) => {
     send({ type: 'failed', message, stack, broken: error instanceof ExchangeBroken });
   }
 });
-send({ type: 'ready', tier: kernels.tier });
+send({ type: 'ready' });
