@@ -38,31 +38,19 @@ export {
 } from './depthwise';
 export { unsortedSegmentSum } from './reduce';
 export {
-  winogradAdd,
-  winogradFinish,
-  winogradPrepare,
-  winogradPrepareGradient,
-  winogradRun,
-  winogradRunGradient,
-  winogradScratch,
-  winogradSmallAdd,
-  winogradSmallFinish,
-  winogradSmallPrepare,
-  winogradSmallPrepareGradient,
-  winogradSmallRun,
-  winogradSmallRunGradient,
-  winogradSmallScratch,
-  winogradSmallState,
-  winogradState,
+  winogradFilterGradient,
+  winogradFilterGradientScratch,
+  winogradForward,
+  winogradForwardScratch,
+  winogradInputGradient,
+  winogradInputGradientScratch,
 } from './winograd';
 export { addRelu, clip, reluGradient } from './activate';
 export {
-  polyphaseAdd,
-  polyphaseFinish,
-  polyphasePrepare,
-  polyphasePrepareGradient,
-  polyphaseRun,
-  polyphaseRunGradient,
-  polyphaseScratch,
-  polyphaseState,
+  polyphaseFilterGradient,
+  polyphaseFilterGradientScratch,
+  polyphaseForward,
+  polyphaseForwardScratch,
+  polyphaseInputGradient,
+  polyphaseInputGradientScratch,
 } from './polyphase';
