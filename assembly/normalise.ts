@@ -115,8 +115,15 @@ function affine(
 function applyAffine(x: usize, y: usize, rows: i32, bytes: usize, scale: usize, shift: usize, floor: f32): void {
   const least = f32x4.splat(floor);
   const vectorBytes = bytes & ~(<usize>15);
+  const pairBytes = bytes & ~(<usize>31);
   for (let row = 0; row < rows; row++) {
     let c: usize = 0;
+    for (; c < pairBytes; c += 32) {
+      const low = madd(v128.load(x + c), v128.load(scale + c), v128.load(shift + c));
+      const high = madd(v128.load(x + c, 16), v128.load(scale + c, 16), v128.load(shift + c, 16));
+      v128.store(y + c, f32x4.max(low, least));
+      v128.store(y + c, f32x4.max(high, least), 16);
+    }
     for (; c < vectorBytes; c += 16) {
       const value = madd(v128.load(x + c), v128.load(scale + c), v128.load(shift + c));
       v128.store(y + c, f32x4.max(value, least));
@@ -333,8 +340,21 @@ function inputGradient(
 ): void {
   const least = f32x4.splat(bound);
   const vectorBytes = bytes & ~(<usize>15);
+  const pairBytes = bytes & ~(<usize>31);
   for (let row = 0; row < rows; row++) {
     let c: usize = 0;
+    for (; c < pairBytes; c += 32) {
+      const x0 = v128.load(x + c);
+      const x1 = v128.load(x + c, 16);
+      const factor0 = v128.load(scale + c);
+      const factor1 = v128.load(scale + c, 16);
+      const g0 = v128.and(v128.load(dy + c), f32x4.gt(madd(x0, factor0, v128.load(shift + c)), least));
+      const g1 = v128.and(v128.load(dy + c, 16), f32x4.gt(madd(x1, factor1, v128.load(shift + c, 16)), least));
+      const dx0 = madd(g0, factor0, madd(x0, v128.load(b + c), v128.load(a + c)));
+      const dx1 = madd(g1, factor1, madd(x1, v128.load(b + c, 16), v128.load(a + c, 16)));
+      v128.store(dx + c, dx0);
+      v128.store(dx + c, dx1, 16);
+    }
     for (; c < vectorBytes; c += 16) {
       const value = v128.load(x + c);
       const factor = v128.load(scale + c);
