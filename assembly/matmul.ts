@@ -2,13 +2,13 @@ import { narrowRows, packPanels, packTransposed, widenRows } from './lib/panels'
 import {
   addOuterProducts1,
   addOuterProducts4,
+  multiplyRows,
   multiplyTile1,
   multiplyTile4,
   PANEL,
   panelled,
   TILE,
 } from './lib/tiles';
-import { multiplyRows8 } from './lib/tiles-narrow';
 
 /** Rows that are worked on at a time: they stay in the second-level cache while the panels pass by. */
 const BLOCK: i32 = 256;
@@ -32,10 +32,10 @@ export function multiplyPanels(
       const lanes = min(PANEL, columns - column);
       const target = out + (<usize>column) * 4;
       let row = first;
-      if (PANEL == 8 && lanes == PANEL) {
+      if (lanes == PANEL) {
         const r = <usize>row;
         const whole = (last - first) & ~(TILE - 1);
-        multiplyRows8(a + r * rowStep, rowStep, whole, depth, panel, target + r * outStep, outStep);
+        multiplyRows(a + r * rowStep, rowStep, whole, depth, panel, target + r * outStep, outStep);
         row += whole;
       }
       for (; row + TILE <= last; row += TILE) {

@@ -187,3 +187,83 @@ function addRow(out: usize, c0: v128, c1: v128, c2: v128, c3: v128): void {
   v128.store(out, r2, 32);
   v128.store(out, r3, 48);
 }
+
+/**
+ * Rows of A (`rowStep` bytes apart, `length` floats each) times one panel of sixteen columns: as `multiplyTile4x16` over
+ * all rows at once, without a call a tile, which matters where rows are short. `rows` is a multiple of four.
+ */
+export function multiplyRows16(
+  a: usize,
+  rowStep: usize,
+  rows: i32,
+  length: i32,
+  panel: usize,
+  out: usize,
+  outStep: usize,
+): void {
+  const last = panel + (<usize>length) * (WIDTH * 4);
+  const lastRow = a + (<usize>rows) * rowStep;
+  while (a < lastRow) {
+    let c00 = f32x4.splat(0);
+    let c01 = f32x4.splat(0);
+    let c02 = f32x4.splat(0);
+    let c03 = f32x4.splat(0);
+    let c10 = f32x4.splat(0);
+    let c11 = f32x4.splat(0);
+    let c12 = f32x4.splat(0);
+    let c13 = f32x4.splat(0);
+    let c20 = f32x4.splat(0);
+    let c21 = f32x4.splat(0);
+    let c22 = f32x4.splat(0);
+    let c23 = f32x4.splat(0);
+    let c30 = f32x4.splat(0);
+    let c31 = f32x4.splat(0);
+    let c32 = f32x4.splat(0);
+    let c33 = f32x4.splat(0);
+    let b = panel;
+    let a0 = a;
+    let a1 = a0 + rowStep;
+    let a2 = a1 + rowStep;
+    let a3 = a2 + rowStep;
+    while (b < last) {
+      const b0 = v128.load(b);
+      const b1 = v128.load(b, 16);
+      const b2 = v128.load(b, 32);
+      const b3 = v128.load(b, 48);
+      const x0 = v128.load32_splat(a0);
+      c00 = madd(x0, b0, c00);
+      c01 = madd(x0, b1, c01);
+      c02 = madd(x0, b2, c02);
+      c03 = madd(x0, b3, c03);
+      const x1 = v128.load32_splat(a1);
+      c10 = madd(x1, b0, c10);
+      c11 = madd(x1, b1, c11);
+      c12 = madd(x1, b2, c12);
+      c13 = madd(x1, b3, c13);
+      const x2 = v128.load32_splat(a2);
+      c20 = madd(x2, b0, c20);
+      c21 = madd(x2, b1, c21);
+      c22 = madd(x2, b2, c22);
+      c23 = madd(x2, b3, c23);
+      const x3 = v128.load32_splat(a3);
+      c30 = madd(x3, b0, c30);
+      c31 = madd(x3, b1, c31);
+      c32 = madd(x3, b2, c32);
+      c33 = madd(x3, b3, c33);
+      b += WIDTH * 4;
+      a0 += 4;
+      a1 += 4;
+      a2 += 4;
+      a3 += 4;
+    }
+    storeRow(out, c00, c01, c02, c03);
+    out += outStep;
+    storeRow(out, c10, c11, c12, c13);
+    out += outStep;
+    storeRow(out, c20, c21, c22, c23);
+    out += outStep;
+    storeRow(out, c30, c31, c32, c33);
+    out += outStep;
+    a += 4 * rowStep;
+  }
+}

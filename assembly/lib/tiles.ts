@@ -1,6 +1,6 @@
 import { PANEL, panelled, TILE } from './panel';
-import { addOuterProducts1x8, addOuterProducts4x8, multiplyTile1x8, multiplyTile4x8 } from './tiles-narrow';
-import { addOuterProducts4x16, multiplyTile4x16 } from './tiles-wide';
+import { addOuterProducts1x8, addOuterProducts4x8, multiplyRows8, multiplyTile1x8, multiplyTile4x8 } from './tiles-narrow';
+import { addOuterProducts4x16, multiplyRows16, multiplyTile4x16 } from './tiles-wide';
 
 // The register tiles that all matrix work is made of, in the build target's width. An element is the same sum in the same
 // order in either width, so the relaxed and the paired tier agree to the bit.
@@ -50,6 +50,22 @@ export function multiplyTile4(
   } else {
     multiplyTile4x8(a, rowStep, rowRuns, rowRunStep, columnRuns, columnRunStep, length, b, out, outStep, lanes);
   }
+}
+
+/** `rows` (a multiple of four) rows of A, of `length` floats each, times one panel of B: all `PANEL` columns of out. */
+// @ts-ignore: decorator
+@inline
+export function multiplyRows(
+  a: usize,
+  rowStep: usize,
+  rows: i32,
+  length: i32,
+  panel: usize,
+  out: usize,
+  outStep: usize,
+): void {
+  if (PANEL == 16) multiplyRows16(a, rowStep, rows, length, panel, out, outStep);
+  else multiplyRows8(a, rowStep, rows, length, panel, out, outStep);
 }
 
 /** One row of A times one panel of B; as `multiplyTile4`. */
