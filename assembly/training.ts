@@ -15,6 +15,7 @@ export { adamStep } from './optimise';
 export { augmentPicture, augmentScratch, normalisePixels } from './augment';
 export { addPositivePairs, maskEqual, maskPadding, maskViews, pairWeights, sumNegatives } from './contrast';
 export { exp2Array } from './lib/exp';
+export { addMixes, mixSimilarities, rankHardest } from './mix';
 export { addGatheredRows, gatherDots, scatterAnchors } from './gather';
 export { listRing, ringScratch, selectRing } from './ring';
 export {

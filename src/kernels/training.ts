@@ -8,6 +8,7 @@ import type { GatherExports } from './gather.js';
 import type { BoundKernels, Heap } from './heap.js';
 import { chooseTier, compileModule, type ModuleSource, SIMD_TIERS, selfCheck } from './load.js';
 import type { MatmulExports } from './matmul.js';
+import type { MixExports } from './mix.js';
 import type { NormaliseExports } from './normalise.js';
 import type { OptimiseExports } from './optimise.js';
 import { pairedKernels } from './paired.js';
@@ -23,6 +24,7 @@ export interface TrainingExports
     ConvolutionExports,
     DepthwiseExports,
     MatmulExports,
+    MixExports,
     NormaliseExports,
     OptimiseExports,
     ProbeExports,

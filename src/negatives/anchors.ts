@@ -122,6 +122,14 @@ export function sumNegatives(
   );
 }
 
+/** Anchors that have sets of positives. */
+export interface PositiveSets {
+  /** Positives of an anchor; reads them for the two functions below. */
+  read(anchor: number): { readonly count: number; readonly mean: number; readonly logSum: number };
+  /** Adds the gradient of the anchor read last, through the pairs with its positives. */
+  addGradients(loss: AnchorLoss, total: number): void;
+}
+
 /** What `solveAnchors` needs to know beside the sums. */
 export interface AnchorFacts {
   /** Rows outside [from, to) only fill a tile up. */
@@ -131,6 +139,8 @@ export interface AnchorFacts {
   positive(anchor: number): number;
   /** An anchor's unmasked candidates. */
   negatives(anchor: number): number;
+  /** The positives of anchors that have several; the `positive` of such an anchor does not count. */
+  readonly sets?: PositiveSets | undefined;
   /** Number that the loss is a mean over: derivatives are divided by it. */
   readonly total: number;
   readonly losses?: Float64Array | undefined;
@@ -145,7 +155,7 @@ export function solveAnchors(
   kernels: TrainingKernels,
   { objective, ring }: KernelObjective,
   { first, rows, table, fieldStride, records, ranks }: AnchorRows,
-  { from, to, positive, negatives, total, losses }: AnchorFacts,
+  { from, to, positive, negatives, sets, total, losses }: AnchorFacts,
   into: ContrastSums,
 ): void {
   const { buffer } = kernels.heap.memory;
@@ -159,13 +169,25 @@ export function solveAnchors(
   const positiveScale = field(ANCHOR_FIELD.positiveScale);
   const found = new Float64Array(buffer, records, SUM_FIELDS * rows);
   const ringSizes = new Int32Array(buffer, ranks + 4 * rows, rows);
-  const sums: AnchorSums = { positive: 0, count: 0, shift: 0, sumWX: 0, sumW: 0, sumAhead: 0, neighbourShift: 0 };
+  const sums: AnchorSums = {
+    positive: 0,
+    positives: 1,
+    logPositives: 0,
+    count: 0,
+    shift: 0,
+    sumWX: 0,
+    sumW: 0,
+    sumAhead: 0,
+    neighbourShift: 0,
+  };
   const result: AnchorLoss = {
     loss: 0,
     scaleWX: 0,
     scaleW: 0,
     neighbourScale: 0,
     positiveScale: 0,
+    positiveFactor: 0,
+    logPartition: 0,
     floored: false,
   };
   for (let r = 0; r < rows; r++) {
@@ -177,7 +199,10 @@ export function solveAnchors(
       continue;
     }
     const record = SUM_FIELDS * r;
-    sums.positive = positive(anchor);
+    const set = sets?.read(anchor);
+    sums.positive = set?.mean ?? positive(anchor);
+    sums.positives = set?.count ?? 1;
+    sums.logPositives = set?.logSum ?? 0;
     sums.count = ring ? ringSizes[r]! : negatives(anchor);
     if (sums.count === 0) requireDefined(objective, anchor, negatives(anchor));
     sums.shift = shift[r]!;
@@ -189,7 +214,12 @@ export function solveAnchors(
     scaleWX[r] = result.scaleWX / total;
     scaleW[r] = result.scaleW / total;
     neighbourScale[r] = result.neighbourScale / total;
-    positiveScale[r] = result.positiveScale / total;
+    if (set) {
+      sets?.addGradients(result, total);
+      positiveScale[r] = 0;
+    } else {
+      positiveScale[r] = result.positiveScale / total;
+    }
     into.loss += result.loss;
     into.positiveSimilarity += sums.positive;
     const hardest = found[record + SUM_FIELD.hardest]!;

@@ -10,6 +10,7 @@ import {
 } from './anchors.js';
 import { type Batch, maskTile, similarityTile, TILE, TILE_STRIDE, tilePlace } from './batch.js';
 import { requireUnitLength } from './guards.js';
+import type { SynthesisRows } from './synthesis-rows.js';
 
 /** Anchors whose whole rows of similarities are in memory at once when they are not kept. */
 export const BLOCK = 32;
@@ -17,12 +18,13 @@ export const BLOCK = 32;
 /** First pass: each anchor's sums over its negatives, and from them its loss and its entries of the table. */
 export function evaluateRange(batch: Batch, into: ContrastSums): void {
   const positives = new Float64Array(batch.padded);
-  const { input, from, to, negatives } = batch;
+  const { input, from, to, negatives, synthesis } = batch;
   const facts: AnchorFacts = {
     from,
     to,
     positive: (anchor) => positives[anchor]!,
-    negatives,
+    negatives: (anchor) => negatives(anchor) + (synthesis?.count(negatives(anchor)) ?? 0),
+    sets: batch.sets,
     total: input.count,
     losses: input.losses,
   };
@@ -46,7 +48,7 @@ function anchorRows(batch: Batch, first: number, rows: number): AnchorRows {
 
 /** Whole rows: kept for the second pass, or a block at a time. */
 function evaluateByRows(batch: Batch, positives: Float64Array, facts: AnchorFacts, into: ContrastSums): void {
-  const { at, kept, first, end, padded, stride, kernels, kernel } = batch;
+  const { at, kept, first, end, padded, stride, kernels, kernel, allColumns } = batch;
   const size = kept ? TILE : BLOCK;
   for (let start = first; start < end; start += size) {
     const rows = Math.min(size, end - start);
@@ -56,11 +58,62 @@ function evaluateByRows(batch: Batch, positives: Float64Array, facts: AnchorFact
     readPairs(batch, positives, block, stride, start, rows, 0, padded);
     maskTile(batch, block, stride, start, rows, 0, padded);
     const anchors = anchorRows(batch, start, rows);
-    const similarities = { address: block, stride, firstColumn: 0, columns: padded, allColumns: padded };
+    const similarities = { address: block, stride, firstColumn: 0, columns: allColumns, allColumns };
+    const more = synthesisRows(batch, block, start, rows);
+    batch.synthesis?.fill(more);
     selectRings(kernels, kernel, anchors, similarities, at.ring);
     sumNegatives(kernels, kernel, anchors, similarities);
     solveAnchors(kernels, kernel, anchors, facts, into);
+    if (batch.synthesis) addSynthetic(batch, more);
   }
+}
+
+function synthesisRows(
+  { input, stride, padded, negatives }: Batch,
+  block: number,
+  first: number,
+  rows: number,
+): SynthesisRows {
+  const { count, dim } = input;
+  return {
+    first,
+    present: Math.min(rows, count - first),
+    rows,
+    anchors: input.rows + 4 * first * dim,
+    gradient: input.gradient + 4 * first * dim,
+    similarities: block,
+    stride,
+    columns: padded,
+    candidates: input.rows,
+    lists: 0,
+    listStride: 0,
+    total: count - 2,
+    negatives,
+  };
+}
+
+/** The gradient of the synthetic negatives' columns, which no other anchor shares. */
+function addSynthetic(batch: Batch, rows: SynthesisRows): void {
+  const { at, padded, allColumns, kernels, kernel, synthesis } = batch;
+  const table = at.table + 4 * rows.first;
+  kernels.exports.pairWeights(
+    rows.similarities + 4 * padded,
+    rows.stride,
+    rows.first,
+    rows.rows,
+    padded,
+    allColumns - padded,
+    kernel.exponent,
+    kernel.objective.beta,
+    kernel.fixedShift,
+    kernel.ring,
+    kernel.neighbours,
+    0,
+    table,
+    table,
+    4 * padded,
+  );
+  synthesis?.addGradients(rows);
 }
 
 /** Rows of similarities whose part left of the diagonal earlier rows have left there, transposed. */

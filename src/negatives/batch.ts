@@ -1,9 +1,11 @@
 import type { TrainingKernels } from '../kernels/index.js';
-import type { KernelObjective } from './anchors.js';
+import type { KernelObjective, PositiveSets } from './anchors.js';
 import type { ResolvedObjective } from './objective.js';
+import type { SynthesisInput } from './synthesis.js';
+import type { Synthesis } from './synthesis-rows.js';
 import type { Workspace } from './workspace.js';
 
-export interface ContrastBatchInput {
+export interface ContrastBatchInput extends SynthesisInput {
   /** Address of float32 [count, dim]: unit-length embeddings, rows i and i + count/2 the two views of one item. */
   readonly rows: number;
   /** Views: twice the number of items. */
@@ -11,6 +13,8 @@ export interface ContrastBatchInput {
   readonly dim: number;
   /** Id of each item [count/2]; items of equal ids are never negatives of each other. Default: all differ. */
   readonly instanceIds?: Int32Array | undefined;
+  /** Label of each item [count/2]; needed where the objective's positives are labels, and then masks as ids do. */
+  readonly labels?: Int32Array | undefined;
   /** Rows [from, to) that are anchors in this call; default all. All rows are candidates in any case. */
   readonly anchors?: readonly [from: number, to: number] | undefined;
   readonly objective: ResolvedObjective;
@@ -95,10 +99,15 @@ export interface Batch {
   /** Similarities stay from the first pass to the second; otherwise the second computes its tiles anew. */
   readonly kept: boolean;
   readonly tiles: readonly Tile[];
-  /** Unmasked candidates of an anchor. */
+  /** Synthetic negatives, and the columns of whole rows with theirs. */
+  readonly synthesis: Synthesis | undefined;
+  readonly allColumns: number;
+  /** Unmasked candidates of an anchor, those of the batch. */
   readonly negatives: (anchor: number) => number;
   /** Some items share an id. */
   readonly sharedIds: boolean;
+  /** Positives where they are more than the other view. */
+  readonly sets: PositiveSets | undefined;
 }
 
 /** Where a tile's similarities are or go, and the bytes between its rows. */

@@ -18,9 +18,11 @@ import { type BankDraws, drawFromBank, drawFromRing, drawsPerAnchor, NO_ROW, req
 import { requireIds, requireInteger, requireUnitRows } from './guards.js';
 import { solveNce } from './nce.js';
 import type { ResolvedObjective } from './objective.js';
+import { type SynthesisInput, startSynthesis, syntheticColumns } from './synthesis.js';
+import type { Synthesis, SynthesisRows } from './synthesis-rows.js';
 import { takeWorkspace, type Workspace } from './workspace.js';
 
-export interface ContrastBankInput {
+export interface ContrastBankInput extends SynthesisInput {
   /** Address of float32 [count, dim]: unit-length anchors. */
   readonly queries: number;
   readonly count: number;
@@ -85,7 +87,8 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
   const draws = drawsPerAnchor(input.draws, count, objective.draws);
   const { exports, heap } = kernels;
   const ring = objective.select.kind === 'ring';
-  const drawStride = 4 * Math.ceil(draws / 4) * 4;
+  const drawColumns = Math.ceil(draws / 4) * 4;
+  const drawStride = 4 * (drawColumns + syntheticColumns(objective));
   const columns = Math.ceil(bank.filled / 8) * 8;
   const stride = 4 * (columns + 16);
   const rows = Math.ceil(count / 8) * 8;
@@ -108,7 +111,9 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
     ahead: whole(block * stride),
     aheadWeights: whole(block * stride),
   });
+  let synthesis: Synthesis | undefined;
   try {
+    synthesis = startSynthesis(kernels, objective, input, { count, dim, rows: block });
     new Int32Array(heap.memory.buffer, at.own, count).set(own);
     exports.rowDots(input.queries, input.queries, count, dim, at.positives);
     requireUnitRows('queries', floats(heap, at.positives, count));
@@ -118,10 +123,12 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
       input,
       at,
       draws,
+      drawColumns,
       drawStride,
       columns,
       stride,
       rows,
+      synthesis,
       // Drawn rows are all selected; the ring has done its work before.
       kernel: { ...kernelObjective(objective), ring: 0, neighbours: 0 },
       masked: countOwn(bank, instanceIds),
@@ -146,7 +153,7 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
         at.lists + 4 * first * draws,
         4 * draws,
         draws,
-        drawStride / 4,
+        drawColumns,
         at.drawn + first * drawStride,
         drawStride,
       );
@@ -160,6 +167,7 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
     exports.addGatheredRows(scales, 4, at.own, 4, count, 1, bank.rows, dim, input.gradient);
     return estimate === undefined ? result : { ...result, normaliser: estimate };
   } finally {
+    synthesis?.release();
     release();
   }
 }
@@ -170,10 +178,12 @@ interface BankRun {
   readonly input: ContrastBankInput;
   readonly at: Workspace<BankBlock>['at'];
   readonly draws: number;
+  readonly drawColumns: number;
   readonly drawStride: number;
   readonly columns: number;
   readonly stride: number;
   readonly rows: number;
+  readonly synthesis: Synthesis | undefined;
   readonly kernel: KernelObjective;
   /** Bank rows of an anchor's own item. */
   readonly masked: (anchor: number) => number;
@@ -332,6 +342,23 @@ function solveBlock(
   const present = Math.min(size, input.count - first);
   floats(heap, address + present * drawStride, (size - present) * columns).fill(-Infinity);
   const similarities = { address, stride: drawStride, firstColumn: 0, columns, allColumns: columns };
+  const { queries, gradient, dim, bank } = input;
+  const more: SynthesisRows = {
+    first,
+    present,
+    rows: size,
+    anchors: queries + 4 * first * dim,
+    gradient: gradient + 4 * first * dim,
+    similarities: address,
+    stride: drawStride,
+    columns: run.drawColumns,
+    candidates: bank.rows,
+    lists: at.lists + 4 * first * run.draws,
+    listStride: 4 * run.draws,
+    total: run.draws,
+    negatives: (anchor) => counts[anchor]!,
+  };
+  run.synthesis?.fill(more);
   sumNegatives(kernels, kernel, anchors, similarities);
   const records = new Float64Array(heap.memory.buffer, anchors.records, SUM_FIELDS * size);
   const shifts = floats(heap, at.table + 4 * rows * ANCHOR_FIELD.neighbourShift, rows);
@@ -343,7 +370,7 @@ function solveBlock(
     from: 0,
     to: input.count,
     positive: (anchor) => positives[anchor]!,
-    negatives: (anchor) => counts[anchor]!,
+    negatives: (anchor) => counts[anchor]! + (run.synthesis?.count(counts[anchor]!) ?? 0),
     total: input.count,
     losses: input.losses,
   };
@@ -367,6 +394,7 @@ function solveBlock(
     table,
     4 * rows,
   );
+  run.synthesis?.addGradients(more);
 }
 
 /** Adds the pull of the candidates ahead of the ring, where they are positives. */

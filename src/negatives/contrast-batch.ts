@@ -14,6 +14,9 @@ import {
 import { BLOCK, evaluateRange } from './batch-anchors.js';
 import { addGradients } from './batch-gradients.js';
 import { requireIds, requireInteger } from './guards.js';
+import { labelledPositives } from './labelled-positives.js';
+import { startSynthesis, syntheticColumns } from './synthesis.js';
+import type { Synthesis } from './synthesis-rows.js';
 import { takeWorkspace } from './workspace.js';
 
 /** Similarities up to this size are kept from the first pass to the second; larger ones are computed anew. */
@@ -35,7 +38,9 @@ const KEPT_BYTES = 33 * 2 ** 20;
  * @throws NM_SHAPE_MISMATCH for an odd count, ids or a range that do not fit; NM_NOT_UNIT_LENGTH; NM_NO_NEGATIVES
  */
 export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInput): ContrastSums {
-  const { rows, count, dim, instanceIds, objective, gradient } = input;
+  const { rows, count, dim, objective, gradient } = input;
+  // Rows of one label are positives of each other, never negatives.
+  const instanceIds = objective.positives === 'labels' ? input.labels : input.instanceIds;
   const [from, to] = input.anchors ?? [0, count];
   check(input, from, to);
   const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, floored: 0 };
@@ -46,10 +51,12 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
   const slices = Math.ceil(dim / 8);
   const first = Math.floor(from / 8) * 8;
   const end = Math.ceil(to / 8) * 8;
-  const stride = 4 * (padded + 16);
+  const allColumns = padded + syntheticColumns(objective);
+  const stride = 4 * (allColumns + 16);
   const kernel = kernelObjective(objective);
   const own = end - first;
-  const layout: BatchLayout = kernel.fixedShift ? 'tiles' : 'rows';
+  // Whole rows are needed to rank candidates.
+  const layout: BatchLayout = kernel.fixedShift && !objective.synthesise ? 'tiles' : 'rows';
   const tiles = listTiles(first, end, padded);
   const all = layout === 'tiles' ? tiles.length * TILE_BYTES : own * stride;
   const kept = all <= KEPT_BYTES;
@@ -64,10 +71,17 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
     table: 4 * padded * ANCHOR_FIELDS,
     records: RECORD_BYTES * records,
     ranks: RANK_BYTES * records,
-    ring: exports.ringScratch(padded),
+    ring: exports.ringScratch(allColumns),
     ids: 4 * padded,
   });
+  let synthesis: Synthesis | undefined;
+  let sets: ReturnType<typeof labelledPositives> | undefined;
   try {
+    synthesis = startSynthesis(kernels, objective, input, { count, dim, rows: kept ? TILE : BLOCK });
+    if (objective.positives === 'labels') {
+      const { temperature } = objective;
+      sets = labelledPositives(kernels, { rows, count, dim, labels: input.labels!, temperature, gradient });
+    }
     exports.packPanels(rows, count, dim, at.panels);
     exports.packSlices(rows, count, dim, padded, at.slices);
     const { negatives, sharedIds } = countNegatives(count, instanceIds);
@@ -93,26 +107,38 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
       layout,
       kept,
       tiles,
+      synthesis,
+      allColumns,
       negatives,
       sharedIds,
+      sets,
     };
     evaluateRange(batch, result);
     addGradients(batch);
     exports.addSlices(at.sums, count, dim, padded, gradient);
   } finally {
+    sets?.release();
+    synthesis?.release();
     release();
   }
   return result;
 }
 
 function check(input: ContrastBatchInput, from: number, to: number): void {
-  const { count, dim, instanceIds, losses } = input;
+  const { count, dim, instanceIds, labels, objective, losses } = input;
   requireInteger('count', count, 0);
   requireInteger('dim', dim, 1);
   if (count % 2 !== 0) {
     throw new NearmissError('NM_SHAPE_MISMATCH', `count: found ${count}, allowed: an even number, two views an item`);
   }
   requireIds('instanceIds', instanceIds, count / 2);
+  requireIds('labels', labels, count / 2);
+  if (objective.positives === 'labels' && !labels) {
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      'labels: found none, allowed: one an item, where positives are labels',
+    );
+  }
   requireInteger('anchors[0]', from, 0);
   requireInteger('anchors[1]', to, from);
   if (to > count) {

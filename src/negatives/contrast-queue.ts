@@ -16,9 +16,11 @@ import {
 import type { Candidates } from './candidates.js';
 import { requireIds, requireInteger, requireUnitRows } from './guards.js';
 import type { ResolvedObjective } from './objective.js';
+import { type SynthesisInput, startSynthesis, syntheticColumns } from './synthesis.js';
+import type { Synthesis, SynthesisRows } from './synthesis-rows.js';
 import { takeWorkspace } from './workspace.js';
 
-export interface ContrastQueueInput {
+export interface ContrastQueueInput extends SynthesisInput {
   /** Address of float32 [count, dim]: unit-length anchors. */
   readonly queries: number;
   /** Address of float32 [count, dim]: the anchors' positives, unit length. */
@@ -65,7 +67,8 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
   const rows = Math.ceil(count / 8) * 8;
   const columns = Math.ceil(filled / 8) * 8;
   const slices = Math.ceil(dim / 8);
-  const stride = 4 * (columns + 16);
+  const allColumns = columns + syntheticColumns(objective);
+  const stride = 4 * (allColumns + 16);
   const block = Math.min(rows, MOST_ROWS, Math.max(8, Math.floor(BLOCK_BYTES / stride / 8) * 8));
   const { at, release } = takeWorkspace(heap, {
     anchors: 4 * rows * dim,
@@ -76,11 +79,13 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
     table: 4 * rows * ANCHOR_FIELDS,
     records: RECORD_BYTES * block,
     ranks: RANK_BYTES * block,
-    ring: exports.ringScratch(columns),
+    ring: exports.ringScratch(allColumns),
     ids: 4 * (rows + columns),
     dots: 4 * count,
   });
+  let synthesis: Synthesis | undefined;
   try {
+    synthesis = startSynthesis(kernels, objective, input, { count, dim, rows: block });
     exports.packPanels(queries, count, dim, at.anchors);
     exports.packPanels(candidates.rows, filled, dim, at.panels);
     exports.packSlices(candidates.rows, filled, dim, columns, at.slices);
@@ -102,11 +107,12 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
 
     const kernel = kernelObjective(objective);
     const fieldStride = 4 * rows;
+    const real = (anchor: number): number => filled - (masked?.(anchor) ?? 0);
     const facts: AnchorFacts = {
       from: 0,
       to: count,
       positive: (anchor) => positives[anchor]!,
-      negatives: (anchor) => filled - (masked?.(anchor) ?? 0),
+      negatives: (anchor) => real(anchor) + (synthesis?.count(real(anchor)) ?? 0),
       total: count,
       losses: input.losses,
     };
@@ -128,9 +134,25 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
         address: tile,
         stride,
         firstColumn: 0,
-        columns,
-        allColumns: columns,
+        columns: allColumns,
+        allColumns,
       };
+      const more: SynthesisRows = {
+        first,
+        present: Math.min(size, count - first),
+        rows: size,
+        anchors: queries + 4 * first * dim,
+        gradient: gradient + 4 * first * dim,
+        similarities: tile,
+        stride,
+        columns,
+        candidates: candidates.rows,
+        lists: 0,
+        listStride: 0,
+        total: filled,
+        negatives: real,
+      };
+      synthesis?.fill(more);
       selectRings(kernels, kernel, anchors, similarities, at.ring);
       sumNegatives(kernels, kernel, anchors, similarities);
       solveAnchors(kernels, kernel, anchors, facts, result);
@@ -141,7 +163,7 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
         first,
         size,
         0,
-        columns,
+        allColumns,
         kernel.exponent,
         objective.beta,
         kernel.fixedShift,
@@ -152,6 +174,7 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
         table,
         fieldStride,
       );
+      synthesis?.addGradients(more);
       const sums = at.sums + 32 * first;
       exports.addWeightedRows(tile, stride, size, columns, at.slices, 32 * columns, sums, 32 * rows, slices);
     }
@@ -160,6 +183,7 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
     exports.addScaledRows(scales, keys, count, dim, gradient);
     if (keyGradient !== undefined) exports.addScaledRows(scales, queries, count, dim, keyGradient);
   } finally {
+    synthesis?.release();
     release();
   }
   return result;

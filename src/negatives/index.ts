@@ -12,7 +12,10 @@ export {
 export { type ContrastBankInput, type ContrastBankSums, contrastBank } from './contrast-bank.js';
 export { contrastBatch } from './contrast-batch.js';
 export { type ContrastQueueInput, contrastQueue } from './contrast-queue.js';
+export { type DiversityInput, diversity } from './diversity.js';
 export type { BankDraws } from './draws.js';
+export type { GeneratedNegatives } from './generated.js';
+export type { MixDraws } from './mixed.js';
 export type {
   CandidateSource,
   LossForm,
@@ -27,7 +30,19 @@ export type {
   Weight,
 } from './objective.js';
 export { parseObjective } from './parse-objective.js';
-export { ball, debiased, hcl, moco, ntxent, type RingOptions, ring } from './presets.js';
+export {
+  ball,
+  debiased,
+  generated,
+  hcl,
+  instance,
+  mochi,
+  moco,
+  ntxent,
+  type RingOptions,
+  ring,
+  supcon,
+} from './presets.js';
 export { type RankedNegatives, type RankNegativesInput, rankNegatives } from './ranking.js';
 export { type AdaptiveValue, resolveObjective } from './resolve-objective.js';
 export { resolveSetting, type ScheduleSpec, type Setting } from './schedules.js';

@@ -122,6 +122,8 @@ export interface ResolvedObjective {
   readonly positiveInPartition: boolean;
   /** Rows drawn for an anchor from a bank; absent with other candidates. */
   readonly draws?: number;
+  /** Absent where the other view is the only positive. */
+  readonly positives?: 'labels';
   /** Absent for softmax. */
   readonly loss?: 'nce';
 }

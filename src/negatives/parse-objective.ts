@@ -99,11 +99,14 @@ function checkLoss({ loss, candidates, weight, synthesise, positiveInPartition }
   }
 }
 
-function checkPositives({ positives, candidates }: Objective): void {
+function checkPositives({ positives, candidates, select }: Objective): void {
   if (positives === undefined) return;
   if (positives !== 'views' && positives !== 'labels') fail('positives', positives, 'views, labels');
   if (positives === 'labels' && candidates !== undefined && candidates.kind !== 'batch') {
     fail('positives', positives, 'views, where candidates are not the batch');
+  }
+  if (positives === 'labels' && select?.kind === 'ring' && select.neighbourViews) {
+    fail('positives', positives, 'views, with select.neighbourViews');
   }
 }
 

@@ -36,6 +36,7 @@ export function resolveObjective(
     tauPlus: at(objective.weight?.tauPlus ?? 0, 'weight.tauPlus'),
     positiveInPartition: objective.positiveInPartition ?? true,
     ...(candidates?.kind === 'bank' ? { draws: candidates.draws } : {}),
+    ...(objective.positives === 'labels' ? { positives: 'labels' as const } : {}),
     ...(loss?.kind === 'nce' ? { loss: 'nce' as const } : {}),
   };
 }
