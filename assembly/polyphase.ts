@@ -28,7 +28,9 @@ import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 //
 //     dx[2j + 1 - pad…] = dy[j] w[1]        dx[2j - pad…] = dy[j] w[0] + dy[j - 1] w[2]
 //
-// and the filter's is the adjoint, G' (V' · Y) G. Scratch is [middle | filter matrices | padded image | whole tiles | V | O].
+// and the filter's is the adjoint, G' (V' · Y) G. As in winograd.ts work on a batch may be cut into parts: `state` lasts
+// from part to part (the filter's 36 matrices, or the sums of its gradient), `scratch` is free in between,
+// [middle | padded image | whole tiles | V | O].
 
 // @ts-ignore: decorator
 @inline
@@ -59,6 +61,13 @@ function over(size: i32, side: i32): i32 {
 @inline
 function imagesAtOnce(batch: i32, tiles: i32, channels: i32): i32 {
   return min(batch, max(1, max(16, 1024 / channels) / tiles));
+}
+
+/** Images whose tiles are summed before they are added to the products. */
+// @ts-ignore: decorator
+@inline
+function gradientImages(batch: i32, tiles: i32): i32 {
+  return min(batch, max(1, 32 / tiles));
 }
 
 /** Bytes of whole tiles of an image where the image has partial ones. */
@@ -98,26 +107,54 @@ function multiplyMatrices(
   }
 }
 
-// ---- forward
-
-/** Bytes of scratch that `polyphaseForward` needs. */
-export function polyphaseForwardScratch(shape: usize): usize {
-  const s = shapeAt(shape);
-  const tilesHigh = over(s.outHeight, OUTPUTS);
-  const tilesWide = over(s.outWidth, OUTPUTS);
-  const tiles = tilesHigh * tilesWide * imagesAtOnce(s.batch, tilesHigh * tilesWide, s.inChannels);
+/** Scratch of a pass over `tilesHigh` x `tilesWide` tiles an image, for images of `from` channels, `padded` bytes. */
+function passBytes(s: ConvolutionShape, tiles: i32, padded: usize, whole: usize): usize {
+  const images = max(imagesAtOnce(s.batch, tiles, s.inChannels), gradientImages(s.batch, tiles));
   return (
     MIDDLE_BYTES +
-    filterMatrices(s) +
-    paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels) +
-    wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels) +
-    matricesBytes(tiles, rowBytes(s.inChannels)) +
-    matricesBytes(tiles, rowBytes(s.outChannels))
+    padded +
+    whole +
+    matricesBytes(tiles * images, rowBytes(s.inChannels)) +
+    matricesBytes(tiles * images, rowBytes(s.outChannels))
   );
 }
 
+/** Bytes of a filter's matrices, or of its gradient's sums. */
+export function polyphaseState(shape: usize): usize {
+  return filterMatrices(shapeAt(shape));
+}
+
+/** Bytes of scratch that any of the parts below needs. */
+export function polyphaseScratch(shape: usize): usize {
+  const s = shapeAt(shape);
+  const high = over(s.outHeight, OUTPUTS);
+  const wide = over(s.outWidth, OUTPUTS);
+  const inHigh = over(s.inHeight, OUTPUTS * STRIDE);
+  const inWide = over(s.inWidth, OUTPUTS * STRIDE);
+  const forward = passBytes(
+    s, high * wide,
+    paddedBytes(high, wide, OUTPUTS * STRIDE, s.inChannels),
+    wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels),
+  );
+  const gradient = passBytes(
+    s, inHigh * inWide,
+    paddedBytes(inHigh, inWide, OUTPUTS, s.outChannels),
+    wholeBytes(s.inHeight, s.inWidth, OUTPUTS * STRIDE, s.inChannels),
+  );
+  const taps = (<usize>(9 * s.inChannels * s.outChannels)) * 4;
+  return max(MIDDLE_BYTES + taps, max(forward, gradient));
+}
+
+// ---- forward
+
+/** Puts the filter's matrices into `state`, for `polyphaseRun`. */
+export function polyphasePrepare(shape: usize, filter: usize, state: usize, scratch: usize): void {
+  const s = shapeAt(shape);
+  transformFilter(filter, s.inChannels, s.outChannels, state, filterMatrix(s.inChannels, s.outChannels), scratch);
+}
+
 /** As `conv2dForward`, for 3x3 filters of stride 2 without dilation and channels in multiples of eight. */
-export function polyphaseForward(shape: usize, x: usize, filter: usize, y: usize, scratch: usize): void {
+export function polyphaseRun(shape: usize, x: usize, state: usize, y: usize, scratch: usize): void {
   const s = shapeAt(shape);
   const tilesHigh = over(s.outHeight, OUTPUTS);
   const tilesWide = over(s.outWidth, OUTPUTS);
@@ -133,13 +170,11 @@ export function polyphaseForward(shape: usize, x: usize, filter: usize, y: usize
   const panelsMatrix = filterMatrix(s.inChannels, s.outChannels);
   const wholeSize = wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels);
 
-  const panels = scratch + MIDDLE_BYTES;
-  const padded = panels + filterMatrices(s);
+  const padded = scratch + MIDDLE_BYTES;
   const whole = padded + paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels);
   const inputs = whole + wholeSize;
   const outputs = inputs + matricesBytes(tiles, inRow);
 
-  transformFilter(filter, s.inChannels, s.outChannels, panels, panelsMatrix, scratch);
   memory.fill(padded, 0, whole - padded);
   for (let first = 0; first < s.batch; first += step) {
     const images = min(step, s.batch - first);
@@ -151,7 +186,7 @@ export function polyphaseForward(shape: usize, x: usize, filter: usize, y: usize
       x += (<usize>(s.inHeight * s.inWidth)) * inPixel;
     }
     multiplyMatrices(
-      inputs, inRow, s.inChannels, panels, panelsMatrix, outputs, outRow, s.outChannels, images * imageTiles, tiles,
+      inputs, inRow, s.inChannels, state, panelsMatrix, outputs, outRow, s.outChannels, images * imageTiles, tiles,
     );
     for (let image = 0; image < images; image++) {
       const target = wholeSize > 0 ? whole : y;
@@ -170,30 +205,19 @@ export function polyphaseForward(shape: usize, x: usize, filter: usize, y: usize
 
 // ---- input gradient: tiles of 8x8 of dx, from windows of 5x5 of dy
 
-/** Bytes of scratch that `polyphaseInputGradient` needs. */
-export function polyphaseInputGradientScratch(shape: usize): usize {
+/** Puts the filter's matrices into `state`, for `polyphaseRunGradient`: of the flipped, transposed filter. */
+export function polyphasePrepareGradient(shape: usize, filter: usize, state: usize, scratch: usize): void {
   const s = shapeAt(shape);
-  const tilesHigh = over(s.inHeight, OUTPUTS * STRIDE);
-  const tilesWide = over(s.inWidth, OUTPUTS * STRIDE);
-  const tiles = tilesHigh * tilesWide * imagesAtOnce(s.batch, tilesHigh * tilesWide, s.inChannels);
-  return (
-    MIDDLE_BYTES +
-    filterMatrices(s) +
-    max(filterTaps(s), paddedBytes(tilesHigh, tilesWide, OUTPUTS, s.outChannels)) +
-    wholeBytes(s.inHeight, s.inWidth, OUTPUTS * STRIDE, s.inChannels) +
-    matricesBytes(tiles, rowBytes(s.inChannels)) +
-    matricesBytes(tiles, rowBytes(s.outChannels))
-  );
+  const tap = (<usize>(s.inChannels * s.outChannels)) * 4;
+  const turned = scratch + MIDDLE_BYTES;
+  for (let i: usize = 0; i < 9; i++) {
+    transpose(filter + i * tap, turned + (8 - i) * tap, s.inChannels, s.outChannels);
+  }
+  transformFilter(turned, s.outChannels, s.inChannels, state, filterMatrix(s.inChannels, s.outChannels), scratch);
 }
 
-// @ts-ignore: decorator
-@inline
-function filterTaps(s: ConvolutionShape): usize {
-  return (<usize>(9 * s.inChannels * s.outChannels)) * 4;
-}
-
-/** As `conv2dInputGradient`, where `polyphaseForward` applies and padding is at most 2. */
-export function polyphaseInputGradient(shape: usize, dy: usize, filter: usize, dx: usize, scratch: usize): void {
+/** As `conv2dInputGradient`, where `polyphaseRun` applies and padding is at most 2. */
+export function polyphaseRunGradient(shape: usize, dy: usize, state: usize, dx: usize, scratch: usize): void {
   const s = shapeAt(shape);
   const tilesHigh = over(s.inHeight, OUTPUTS * STRIDE);
   const tilesWide = over(s.inWidth, OUTPUTS * STRIDE);
@@ -208,17 +232,11 @@ export function polyphaseInputGradient(shape: usize, dy: usize, filter: usize, d
   const wholeSize = wholeBytes(s.inHeight, s.inWidth, OUTPUTS * STRIDE, s.inChannels);
   const paddedSize = paddedBytes(tilesHigh, tilesWide, OUTPUTS, s.outChannels);
 
-  const panels = scratch + MIDDLE_BYTES;
-  const padded = panels + filterMatrices(s);
-  const whole = padded + max(filterTaps(s), paddedSize);
+  const padded = scratch + MIDDLE_BYTES;
+  const whole = padded + paddedSize;
   const gradients = whole + wholeSize;
   const outputs = gradients + matricesBytes(tiles, dyRow);
 
-  const tap = filterTaps(s) / 9;
-  for (let i: usize = 0; i < 9; i++) {
-    transpose(filter + i * tap, padded + (8 - i) * tap, s.inChannels, s.outChannels);
-  }
-  transformFilter(padded, s.outChannels, s.inChannels, panels, panelsMatrix, scratch);
   memory.fill(padded, 0, paddedSize);
   // The window of the first tile starts with the dy that reaches its first row from the last tap, or one before.
   const top = s.padTop == 0 ? 1 : 0;
@@ -238,7 +256,7 @@ export function polyphaseInputGradient(shape: usize, dy: usize, filter: usize, d
       dy += (<usize>(s.outHeight * s.outWidth)) * dyPixel;
     }
     multiplyMatrices(
-      gradients, dyRow, s.outChannels, panels, panelsMatrix, outputs, dxRow, s.inChannels, images * imageTiles, tiles,
+      gradients, dyRow, s.outChannels, state, panelsMatrix, outputs, dxRow, s.inChannels, images * imageTiles, tiles,
     );
     for (let image = 0; image < images; image++) {
       const target = wholeSize > 0 ? whole : dx;
@@ -258,31 +276,8 @@ export function polyphaseInputGradient(shape: usize, dy: usize, filter: usize, d
 
 // ---- filter gradient
 
-/** Images whose tiles are summed before they are added to the products. */
-// @ts-ignore: decorator
-@inline
-function gradientImages(batch: i32, tiles: i32): i32 {
-  return min(batch, max(1, 32 / tiles));
-}
-
-/** Bytes of scratch that `polyphaseFilterGradient` needs. */
-export function polyphaseFilterGradientScratch(shape: usize): usize {
-  const s = shapeAt(shape);
-  const tilesHigh = over(s.outHeight, OUTPUTS);
-  const tilesWide = over(s.outWidth, OUTPUTS);
-  const tiles = tilesHigh * tilesWide * gradientImages(s.batch, tilesHigh * tilesWide);
-  return (
-    MIDDLE_BYTES +
-    filterMatrices(s) +
-    paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels) +
-    wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels) +
-    matricesBytes(tiles, rowBytes(s.inChannels)) +
-    matricesBytes(tiles, rowBytes(s.outChannels))
-  );
-}
-
-/** As `conv2dFilterGradient`, where `polyphaseForward` applies. */
-export function polyphaseFilterGradient(shape: usize, x: usize, dy: usize, dFilter: usize, scratch: usize): void {
+/** Adds the images' part of the filter's gradient to `state`, which starts as zeros. */
+export function polyphaseAdd(shape: usize, x: usize, dy: usize, state: usize, scratch: usize): void {
   const s = shapeAt(shape);
   const tilesHigh = over(s.outHeight, OUTPUTS);
   const tilesWide = over(s.outWidth, OUTPUTS);
@@ -298,13 +293,12 @@ export function polyphaseFilterGradient(shape: usize, x: usize, dy: usize, dFilt
   const productMatrix = filterMatrix(s.inChannels, s.outChannels);
   const wholeSize = wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels);
 
-  const products = scratch + MIDDLE_BYTES;
-  const padded = products + filterMatrices(s);
+  const padded = scratch + MIDDLE_BYTES;
   const whole = padded + paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels);
   const inputs = whole + wholeSize;
   const gradients = inputs + matricesBytes(tiles, inRow);
 
-  memory.fill(products, 0, inputs - products);
+  memory.fill(padded, 0, inputs - padded);
   for (let first = 0; first < s.batch; first += step) {
     const images = min(step, s.batch - first);
     for (let image = 0; image < images; image++) {
@@ -330,10 +324,16 @@ export function polyphaseFilterGradient(shape: usize, x: usize, dy: usize, dFilt
         addTransposedProduct(
           inputs + matrixOffset(r, c, tiles, inRow), inRow, s.inChannels,
           gradients + matrixOffset(r, c, tiles, outRow), outRow, s.outChannels,
-          images * imageTiles * matrixRows(r, c), products + (<usize>(r * VALUES + c)) * productMatrix,
+          images * imageTiles * matrixRows(r, c), state + (<usize>(r * VALUES + c)) * productMatrix,
         );
       }
     }
   }
-  transformFilterGradient(products, productMatrix, s.inChannels * s.outChannels, dFilter, scratch);
+}
+
+/** The filter's gradient of the sums in `state`. */
+export function polyphaseFinish(shape: usize, state: usize, dFilter: usize, scratch: usize): void {
+  const s = shapeAt(shape);
+  const matrix = filterMatrix(s.inChannels, s.outChannels);
+  transformFilterGradient(state, matrix, s.inChannels * s.outChannels, dFilter, scratch);
 }

@@ -17,3 +17,21 @@ export function unsortedSegmentSum(x: usize, segments: usize, out: usize, rows: 
     x += bytes;
   }
 }
+
+/** sum[i] += addend[i] over `length` floats. */
+export function accumulate(sum: usize, addend: usize, length: i32): void {
+  const end = sum + (<usize>(length & ~7)) * 4;
+  while (sum < end) {
+    const low = f32x4.add(v128.load(sum), v128.load(addend));
+    const high = f32x4.add(v128.load(sum, 16), v128.load(addend, 16));
+    v128.store(sum, low);
+    v128.store(sum, high, 16);
+    sum += 32;
+    addend += 32;
+  }
+  for (let i = 0; i < (length & 7); i++) {
+    store<f32>(sum, load<f32>(sum) + load<f32>(addend));
+    sum += 4;
+    addend += 4;
+  }
+}

@@ -37,21 +37,33 @@ export {
   depthwiseInputGradient,
   depthwiseInputGradientScratch,
 } from './depthwise';
-export { unsortedSegmentSum } from './reduce';
+export { accumulate, unsortedSegmentSum } from './reduce';
 export {
-  winogradFilterGradient,
-  winogradFilterGradientScratch,
-  winogradForward,
-  winogradForwardScratch,
-  winogradInputGradient,
-  winogradInputGradientScratch,
+  winogradAdd,
+  winogradFinish,
+  winogradPrepare,
+  winogradPrepareGradient,
+  winogradRun,
+  winogradRunGradient,
+  winogradScratch,
+  winogradSmallAdd,
+  winogradSmallFinish,
+  winogradSmallPrepare,
+  winogradSmallPrepareGradient,
+  winogradSmallRun,
+  winogradSmallRunGradient,
+  winogradSmallScratch,
+  winogradSmallState,
+  winogradState,
 } from './winograd';
 export { addRelu, clip, reluGradient } from './activate';
 export {
-  polyphaseFilterGradient,
-  polyphaseFilterGradientScratch,
-  polyphaseForward,
-  polyphaseForwardScratch,
-  polyphaseInputGradient,
-  polyphaseInputGradientScratch,
+  polyphaseAdd,
+  polyphaseFinish,
+  polyphasePrepare,
+  polyphasePrepareGradient,
+  polyphaseRun,
+  polyphaseRunGradient,
+  polyphaseScratch,
+  polyphaseState,
 } from './polyphase';

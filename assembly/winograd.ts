@@ -1,13 +1,6 @@
 import { ConvolutionShape, copyInto, shapeAt } from './lib/convolution-shape';
-import {
-  OUTPUTS,
-  POINTS,
-  transformFilter,
-  transformFilterGradient,
-  transformGradients,
-  transformInputs,
-  transformOutputs,
-} from './lib/winograd-transforms';
+import * as four from './lib/winograd-transforms';
+import * as two from './lib/winograd-small-transforms';
 import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 
 // 3x3 convolutions without stride by Winograd's F(4x4, 3x3) (Lavin & Gray 2016): 36 multiplications where the direct
@@ -20,13 +13,14 @@ import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 //
 // The gradients are its adjoints: dx is the convolution of dy with the flipped, transposed filter; the filter's is
 // G' (V' · Y) G with Y = A dy A'. NHWC makes all transforms plain vector code over channels. Rounding: the largest error
-// is about 1e-5 of the largest output (a direct sum's is 1e-6).
+// is about 1e-5 of the largest output. F(2x2, 3x3), 16 multiplications for 36, is as exact as a direct sum (1e-6): `side`
+// is 4 or 2.
+//
+// Work on a batch may be cut into parts: what lasts from part to part (the filter's matrices U, or the sums of its
+// gradient) is the `state`; `scratch` is free in between, [middle | padded image | whole tiles | V | O].
 
 /** Bytes for one tile of eight channels in the middle of a transform. */
 const MIDDLE: usize = 2048;
-/** Tiles that are multiplied at a time: V and O of a block stay in the second-level cache. */
-const FORWARD_FLOATS: i32 = 2048;
-const GRADIENT_TILES: i32 = 64;
 
 /** Bytes between the rows (tiles) of a point's matrix; from 64 channels on not a power of two, lest rows share a cache set. */
 // @ts-ignore: decorator
@@ -35,7 +29,7 @@ function rowBytes(channels: i32): usize {
   return (<usize>(channels + (channels >= 64 ? 16 : 0))) * 4;
 }
 
-/** Bytes between the matrices of two points; the excess keeps 36 streams of writes out of one cache set. */
+/** Bytes between the matrices of two points; the excess keeps the streams of writes out of one cache set. */
 // @ts-ignore: decorator
 @inline
 function pointBytes(rows: i32, step: usize): usize {
@@ -44,46 +38,101 @@ function pointBytes(rows: i32, step: usize): usize {
 
 // @ts-ignore: decorator
 @inline
-function tilesOver(size: i32): i32 {
-  return (size + OUTPUTS - 1) / OUTPUTS;
+function filterPoint(s: ConvolutionShape): usize {
+  return pointBytes(s.inChannels, (<usize>s.outChannels) * 4);
 }
 
-// ---- convolution: scratch is [middle | padded image | whole tiles' output | U | V | O]
+// @ts-ignore: decorator
+@inline
+function pointsOf(side: i32): i32 {
+  return (side + 2) * (side + 2);
+}
 
+// @ts-ignore: decorator
+@inline
+function tilesOver(size: i32, side: i32): i32 {
+  return (size + side - 1) / side;
+}
+
+/** Images whose tiles are multiplied together: V and O stay in the second-level cache, yet U is read seldom. */
 // @ts-ignore: decorator
 @inline
 function imagesAtOnce(batch: i32, tiles: i32, channels: i32): i32 {
-  return min(batch, max(1, max(32, FORWARD_FLOATS / channels) / tiles));
+  return min(batch, max(1, max(32, 2048 / channels) / tiles));
+}
+
+/** The same where the products' sums are read and written once for all of them. */
+// @ts-ignore: decorator
+@inline
+function gradientImages(batch: i32, tiles: i32): i32 {
+  return min(batch, max(1, 64 / tiles));
 }
 
 // @ts-ignore: decorator
 @inline
-function paddedBytes(tilesHigh: i32, tilesWide: i32, channels: i32): usize {
-  return (<usize>((tilesHigh * OUTPUTS + 2) * (tilesWide * OUTPUTS + 2) * channels)) * 4;
+function paddedBytes(tilesHigh: i32, tilesWide: i32, side: i32, channels: i32): usize {
+  return (<usize>((tilesHigh * side + 2) * (tilesWide * side + 2) * channels)) * 4;
 }
 
+/** Bytes of an image's whole tiles where the image has partial ones. */
 // @ts-ignore: decorator
 @inline
-function wholeBytes(height: i32, width: i32, channels: i32): usize {
-  if (height % OUTPUTS == 0 && width % OUTPUTS == 0) return 0;
-  return (<usize>(tilesOver(height) * tilesOver(width) * OUTPUTS * OUTPUTS * channels)) * 4;
+function wholeBytes(height: i32, width: i32, side: i32, channels: i32): usize {
+  if (height % side == 0 && width % side == 0) return 0;
+  return (<usize>(tilesOver(height, side) * tilesOver(width, side) * side * side * channels)) * 4;
 }
 
-function convolveScratch(batch: i32, inChannels: i32, outHeight: i32, outWidth: i32, outChannels: i32): usize {
-  const tilesHigh = tilesOver(outHeight);
-  const tilesWide = tilesOver(outWidth);
+function stateBytes(shape: usize, side: i32): usize {
+  return (<usize>pointsOf(side)) * filterPoint(shapeAt(shape));
+}
+
+/** Scratch of any pass: of an image [height, width, channels] tiled, from images of `from` channels. */
+function scratchFor(batch: i32, height: i32, width: i32, channels: i32, from: i32, side: i32): usize {
+  const tilesHigh = tilesOver(height, side);
+  const tilesWide = tilesOver(width, side);
   const tiles = tilesHigh * tilesWide;
-  const rows = tiles * imagesAtOnce(batch, tiles, max(inChannels, outChannels));
-  const filters = pointBytes(inChannels, (<usize>outChannels) * 4);
-  const points: usize =
-    filters + pointBytes(rows, rowBytes(inChannels)) + pointBytes(rows, rowBytes(outChannels));
+  const rows =
+    tiles * max(imagesAtOnce(batch, tiles, max(channels, from)), gradientImages(batch, tiles));
   return (
     MIDDLE +
-    paddedBytes(tilesHigh, tilesWide, inChannels) +
-    wholeBytes(outHeight, outWidth, outChannels) +
-    (<usize>POINTS) * points
+    paddedBytes(tilesHigh, tilesWide, side, from) +
+    wholeBytes(height, width, side, channels) +
+    (<usize>pointsOf(side)) * (pointBytes(rows, rowBytes(channels)) + pointBytes(rows, rowBytes(from)))
   );
 }
+
+function scratchBytes(shape: usize, side: i32): usize {
+  const s = shapeAt(shape);
+  const taps = (<usize>(9 * s.inChannels * s.outChannels)) * 4;
+  return max(
+    MIDDLE + taps,
+    max(
+      scratchFor(s.batch, s.outHeight, s.outWidth, s.outChannels, s.inChannels, side),
+      scratchFor(s.batch, s.inHeight, s.inWidth, s.inChannels, s.outChannels, side),
+    ),
+  );
+}
+
+// ---- filters
+
+function prepare(filter: usize, inChannels: i32, outChannels: i32, panels: usize, side: i32, scratch: usize): void {
+  const point = pointBytes(inChannels, (<usize>outChannels) * 4);
+  if (side == 4) four.transformFilter(filter, inChannels, outChannels, panels, point, scratch);
+  else two.transformFilter(filter, inChannels, outChannels, panels, point, scratch);
+}
+
+/** The filter's matrices for the input's gradient: of the flipped, transposed filter. */
+function prepareGradient(shape: usize, filter: usize, panels: usize, side: i32, scratch: usize): void {
+  const s = shapeAt(shape);
+  const tap = (<usize>(s.inChannels * s.outChannels)) * 4;
+  const turned = scratch + MIDDLE;
+  for (let i: usize = 0; i < 9; i++) {
+    transpose(filter + i * tap, turned + (8 - i) * tap, s.inChannels, s.outChannels);
+  }
+  prepare(turned, s.outChannels, s.inChannels, panels, side, scratch);
+}
+
+// ---- convolution
 
 function convolve(
   batch: i32,
@@ -96,172 +145,210 @@ function convolve(
   outWidth: i32,
   outChannels: i32,
   x: usize,
-  filter: usize,
+  panels: usize,
   y: usize,
-  middle: usize,
+  side: i32,
+  scratch: usize,
 ): void {
-  const tilesHigh = tilesOver(outHeight);
-  const tilesWide = tilesOver(outWidth);
+  const tilesHigh = tilesOver(outHeight, side);
+  const tilesWide = tilesOver(outWidth, side);
   const tiles = tilesHigh * tilesWide;
   const step = imagesAtOnce(batch, tiles, max(inChannels, outChannels));
-  const height = tilesHigh * OUTPUTS;
-  const width = tilesWide * OUTPUTS;
+  const height = tilesHigh * side;
+  const width = tilesWide * side;
+  const points = <usize>pointsOf(side);
   const inPixel = (<usize>inChannels) * 4;
   const outPixel = (<usize>outChannels) * 4;
   const inRow = rowBytes(inChannels);
   const outRow = rowBytes(outChannels);
   const inPoint = pointBytes(tiles * step, inRow);
   const outPoint = pointBytes(tiles * step, outRow);
-  const filterPoint = pointBytes(inChannels, outPixel);
-  const partial = wholeBytes(outHeight, outWidth, outChannels) > 0;
+  const panelsPoint = pointBytes(inChannels, outPixel);
+  const partial = wholeBytes(outHeight, outWidth, side, outChannels) > 0;
 
-  const padded = middle + MIDDLE;
-  const whole = padded + paddedBytes(tilesHigh, tilesWide, inChannels);
-  const panels = whole + wholeBytes(outHeight, outWidth, outChannels);
-  const inputs = panels + (<usize>POINTS) * filterPoint;
-  const outputs = inputs + (<usize>POINTS) * inPoint;
+  const padded = scratch + MIDDLE;
+  const whole = padded + paddedBytes(tilesHigh, tilesWide, side, inChannels);
+  const inputs = whole + wholeBytes(outHeight, outWidth, side, outChannels);
+  const outputs = inputs + points * inPoint;
 
-  transformFilter(filter, inChannels, outChannels, panels, filterPoint, middle);
-  memory.fill(padded, 0, paddedBytes(tilesHigh, tilesWide, inChannels));
+  memory.fill(padded, 0, whole - padded);
   for (let first = 0; first < batch; first += step) {
     const images = min(step, batch - first);
     for (let image = 0; image < images; image++) {
       copyInto(x, inHeight, inWidth, inPixel, padded, height + 2, width + 2, padTop, padLeft);
       const rows = inputs + (<usize>(image * tiles)) * inRow;
-      transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, middle);
+      if (side == 4) four.transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, scratch);
+      else two.transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, scratch);
       x += (<usize>(inHeight * inWidth)) * inPixel;
     }
-    for (let point: usize = 0; point < (<usize>POINTS); point++) {
+    for (let point: usize = 0; point < points; point++) {
       multiplyPanels(
         inputs + point * inPoint, inRow, images * tiles, inChannels,
-        panels + point * filterPoint, outputs + point * outPoint, outRow, outChannels,
+        panels + point * panelsPoint, outputs + point * outPoint, outRow, outChannels,
       );
     }
     for (let image = 0; image < images; image++) {
       const rows = outputs + (<usize>(image * tiles)) * outRow;
-      transformOutputs(rows, outRow, outPoint, partial ? whole : y, tilesHigh, tilesWide, outChannels, middle);
+      const target = partial ? whole : y;
+      if (side == 4) four.transformOutputs(rows, outRow, outPoint, target, tilesHigh, tilesWide, outChannels, scratch);
+      else two.transformOutputs(rows, outRow, outPoint, target, tilesHigh, tilesWide, outChannels, scratch);
       if (partial) copyInto(whole, height, width, outPixel, y, outHeight, outWidth, 0, 0);
       y += (<usize>(outHeight * outWidth)) * outPixel;
     }
   }
 }
 
-/** Bytes of scratch that `winogradForward` needs. */
-export function winogradForwardScratch(shape: usize): usize {
-  const s = shapeAt(shape);
-  return convolveScratch(s.batch, s.inChannels, s.outHeight, s.outWidth, s.outChannels);
-}
-
-/** As `conv2dForward`, for 3x3 filters without stride and dilation and channels in multiples of eight. */
-export function winogradForward(shape: usize, x: usize, filter: usize, y: usize, scratch: usize): void {
+function run(shape: usize, x: usize, panels: usize, y: usize, side: i32, scratch: usize): void {
   const s = shapeAt(shape);
   convolve(
     s.batch, s.inHeight, s.inWidth, s.inChannels, s.padTop, s.padLeft,
-    s.outHeight, s.outWidth, s.outChannels, x, filter, y, scratch,
+    s.outHeight, s.outWidth, s.outChannels, x, panels, y, side, scratch,
   );
 }
 
-// @ts-ignore: decorator
-@inline
-function filterBytes(s: ConvolutionShape): usize {
-  return (<usize>(9 * s.inChannels * s.outChannels)) * 4;
-}
-
-/** Bytes of scratch that `winogradInputGradient` needs. */
-export function winogradInputGradientScratch(shape: usize): usize {
+function runGradient(shape: usize, dy: usize, panels: usize, dx: usize, side: i32, scratch: usize): void {
   const s = shapeAt(shape);
-  return filterBytes(s) + convolveScratch(s.batch, s.outChannels, s.inHeight, s.inWidth, s.inChannels);
-}
-
-/** As `conv2dInputGradient`, where `winogradForward` applies and padding is at most 2. */
-export function winogradInputGradient(shape: usize, dy: usize, filter: usize, dx: usize, scratch: usize): void {
-  const s = shapeAt(shape);
-  const tap = filterBytes(s) / 9;
-  for (let i: usize = 0; i < 9; i++) {
-    transpose(filter + i * tap, scratch + (8 - i) * tap, s.inChannels, s.outChannels);
-  }
   convolve(
     s.batch, s.outHeight, s.outWidth, s.outChannels, 2 - s.padTop, 2 - s.padLeft,
-    s.inHeight, s.inWidth, s.inChannels, dy, scratch, dx, scratch + filterBytes(s),
+    s.inHeight, s.inWidth, s.inChannels, dy, panels, dx, side, scratch,
   );
 }
 
-// ---- filter gradient: scratch is [middle | padded image | dy in whole tiles | D | V | Y]
+// ---- filter gradient: scratch is [middle | padded image | dy in whole tiles | V | Y]
 
-// @ts-ignore: decorator
-@inline
-function gradientImages(batch: i32, tiles: i32): i32 {
-  return min(batch, max(1, GRADIENT_TILES / tiles));
-}
-
-/** Bytes of scratch that `winogradFilterGradient` needs. */
-export function winogradFilterGradientScratch(shape: usize): usize {
-  const s = shapeAt(shape);
-  const tilesHigh = tilesOver(s.outHeight);
-  const tilesWide = tilesOver(s.outWidth);
-  const rows = tilesHigh * tilesWide * gradientImages(s.batch, tilesHigh * tilesWide);
-  const points: usize =
-    pointBytes(s.inChannels, (<usize>s.outChannels) * 4) +
-    pointBytes(rows, rowBytes(s.inChannels)) +
-    pointBytes(rows, rowBytes(s.outChannels));
-  return (
-    MIDDLE +
-    paddedBytes(tilesHigh, tilesWide, s.inChannels) +
-    wholeBytes(s.outHeight, s.outWidth, s.outChannels) +
-    (<usize>POINTS) * points
-  );
-}
-
-/** As `conv2dFilterGradient`, where `winogradForward` applies. */
-export function winogradFilterGradient(shape: usize, x: usize, dy: usize, dFilter: usize, scratch: usize): void {
+function add(shape: usize, x: usize, dy: usize, products: usize, side: i32, scratch: usize): void {
   const s = shapeAt(shape);
   const inChannels = s.inChannels;
   const outChannels = s.outChannels;
-  const tilesHigh = tilesOver(s.outHeight);
-  const tilesWide = tilesOver(s.outWidth);
+  const tilesHigh = tilesOver(s.outHeight, side);
+  const tilesWide = tilesOver(s.outWidth, side);
   const tiles = tilesHigh * tilesWide;
   const step = gradientImages(s.batch, tiles);
-  const height = tilesHigh * OUTPUTS;
-  const width = tilesWide * OUTPUTS;
+  const height = tilesHigh * side;
+  const width = tilesWide * side;
+  const points = <usize>pointsOf(side);
   const inPixel = (<usize>inChannels) * 4;
   const outPixel = (<usize>outChannels) * 4;
   const inRow = rowBytes(inChannels);
   const outRow = rowBytes(outChannels);
   const inPoint = pointBytes(tiles * step, inRow);
   const outPoint = pointBytes(tiles * step, outRow);
-  const filterPoint = pointBytes(inChannels, outPixel);
-  const wholeSize = wholeBytes(s.outHeight, s.outWidth, outChannels);
+  const productPoint = filterPoint(s);
+  const wholeSize = wholeBytes(s.outHeight, s.outWidth, side, outChannels);
 
   const padded = scratch + MIDDLE;
-  const whole = padded + paddedBytes(tilesHigh, tilesWide, inChannels);
-  const products = whole + wholeSize;
-  const inputs = products + (<usize>POINTS) * filterPoint;
-  const gradients = inputs + (<usize>POINTS) * inPoint;
+  const whole = padded + paddedBytes(tilesHigh, tilesWide, side, inChannels);
+  const inputs = whole + wholeSize;
+  const gradients = inputs + points * inPoint;
 
-  memory.fill(padded, 0, paddedBytes(tilesHigh, tilesWide, inChannels) + wholeSize + (<usize>POINTS) * filterPoint);
+  memory.fill(padded, 0, inputs - padded);
   for (let first = 0; first < s.batch; first += step) {
     const images = min(step, s.batch - first);
     for (let image = 0; image < images; image++) {
       copyInto(x, s.inHeight, s.inWidth, inPixel, padded, height + 2, width + 2, s.padTop, s.padLeft);
       const rows = inputs + (<usize>(image * tiles)) * inRow;
-      transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, scratch);
+      if (side == 4) four.transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, scratch);
+      else two.transformInputs(padded, tilesHigh, tilesWide, inChannels, rows, inRow, inPoint, scratch);
       let source = dy;
       if (wholeSize > 0) {
         copyInto(dy, s.outHeight, s.outWidth, outPixel, whole, height, width, 0, 0);
         source = whole;
       }
-      const gradientRows = gradients + (<usize>(image * tiles)) * outRow;
-      transformGradients(source, tilesHigh, tilesWide, outChannels, gradientRows, outRow, outPoint, scratch);
+      const spread = gradients + (<usize>(image * tiles)) * outRow;
+      if (side == 4) four.transformGradients(source, tilesHigh, tilesWide, outChannels, spread, outRow, outPoint, scratch);
+      else two.transformGradients(source, tilesHigh, tilesWide, outChannels, spread, outRow, outPoint, scratch);
       x += (<usize>(s.inHeight * s.inWidth)) * inPixel;
       dy += (<usize>(s.outHeight * s.outWidth)) * outPixel;
     }
-    for (let point: usize = 0; point < (<usize>POINTS); point++) {
+    for (let point: usize = 0; point < points; point++) {
       addTransposedProduct(
         inputs + point * inPoint, inRow, inChannels,
         gradients + point * outPoint, outRow, outChannels,
-        images * tiles, products + point * filterPoint,
+        images * tiles, products + point * productPoint,
       );
     }
   }
-  transformFilterGradient(products, filterPoint, inChannels * outChannels, dFilter, scratch);
+}
+
+function finish(shape: usize, products: usize, dFilter: usize, side: i32, scratch: usize): void {
+  const s = shapeAt(shape);
+  const length = s.inChannels * s.outChannels;
+  if (side == 4) four.transformFilterGradient(products, filterPoint(s), length, dFilter, scratch);
+  else two.transformFilterGradient(products, filterPoint(s), length, dFilter, scratch);
+}
+
+// ---- exports: F(4x4, 3x3), then F(2x2, 3x3)
+
+/** Bytes of a filter's matrices, or of its gradient's sums. */
+export function winogradState(shape: usize): usize {
+  return stateBytes(shape, 4);
+}
+
+/** Bytes of scratch that any of the parts below needs. */
+export function winogradScratch(shape: usize): usize {
+  return scratchBytes(shape, 4);
+}
+
+/** Puts the filter's matrices into `state`, for `winogradRun`. */
+export function winogradPrepare(shape: usize, filter: usize, state: usize, scratch: usize): void {
+  const s = shapeAt(shape);
+  prepare(filter, s.inChannels, s.outChannels, state, 4, scratch);
+}
+
+/** Puts the filter's matrices into `state`, for `winogradRunGradient`. */
+export function winogradPrepareGradient(shape: usize, filter: usize, state: usize, scratch: usize): void {
+  prepareGradient(shape, filter, state, 4, scratch);
+}
+
+/** As `conv2dForward`, for 3x3 filters without stride and dilation and channels in multiples of eight. */
+export function winogradRun(shape: usize, x: usize, state: usize, y: usize, scratch: usize): void {
+  run(shape, x, state, y, 4, scratch);
+}
+
+/** As `conv2dInputGradient`, where `winogradRun` applies and padding is at most 2. */
+export function winogradRunGradient(shape: usize, dy: usize, state: usize, dx: usize, scratch: usize): void {
+  runGradient(shape, dy, state, dx, 4, scratch);
+}
+
+/** Adds the images' part of the filter's gradient to `state`, which starts as zeros. */
+export function winogradAdd(shape: usize, x: usize, dy: usize, state: usize, scratch: usize): void {
+  add(shape, x, dy, state, 4, scratch);
+}
+
+/** The filter's gradient of the sums in `state`. */
+export function winogradFinish(shape: usize, state: usize, dFilter: usize, scratch: usize): void {
+  finish(shape, state, dFilter, 4, scratch);
+}
+
+export function winogradSmallState(shape: usize): usize {
+  return stateBytes(shape, 2);
+}
+
+export function winogradSmallScratch(shape: usize): usize {
+  return scratchBytes(shape, 2);
+}
+
+export function winogradSmallPrepare(shape: usize, filter: usize, state: usize, scratch: usize): void {
+  const s = shapeAt(shape);
+  prepare(filter, s.inChannels, s.outChannels, state, 2, scratch);
+}
+
+export function winogradSmallPrepareGradient(shape: usize, filter: usize, state: usize, scratch: usize): void {
+  prepareGradient(shape, filter, state, 2, scratch);
+}
+
+export function winogradSmallRun(shape: usize, x: usize, state: usize, y: usize, scratch: usize): void {
+  run(shape, x, state, y, 2, scratch);
+}
+
+export function winogradSmallRunGradient(shape: usize, dy: usize, state: usize, dx: usize, scratch: usize): void {
+  runGradient(shape, dy, state, dx, 2, scratch);
+}
+
+export function winogradSmallAdd(shape: usize, x: usize, dy: usize, state: usize, scratch: usize): void {
+  add(shape, x, dy, state, 2, scratch);
+}
+
+export function winogradSmallFinish(shape: usize, state: usize, dFilter: usize, scratch: usize): void {
+  finish(shape, state, dFilter, 2, scratch);
 }

@@ -395,7 +395,7 @@ export function transformWindowOutputs(
   const quadruple = matrixBytes(tiles, ODD, sourceRow);
   const matrixLine = (<usize>EVEN) * single + quadruple;
   const even = (<usize>evenLeft) * PAIR;
-  const uneven = PAIR - even;
+  const uneven = (<usize>PAIR) - even;
   const evenRow = (<usize>evenTop) * line;
   const oddRow = line - evenRow;
   const width = OUTPUTS * STRIDE * PAIR;

@@ -1,4 +1,4 @@
-import type { BoundKernels } from './heap.js';
+import { type BoundKernels, floats, type Heap } from './heap.js';
 
 /** Sizes of a convolution in elements: x [batch, inHeight, inWidth, inChannels], y [batch, outHeight, outWidth, outChannels]. */
 export interface ConvolutionShape {
@@ -36,7 +36,34 @@ export interface ConvolutionExports {
   readonly conv2dFilterGradientScratch: ConvolutionScratch;
 }
 
-const SHAPE_BYTES = 64;
+/** Bytes of a shape block. */
+export const SHAPE_BYTES = 64;
+
+/** Writes a shape block, as the kernels read it, at `address`. */
+export function writeShape(heap: Heap, address: number, shape: ConvolutionShape): void {
+  new Int32Array(heap.memory.buffer, address, 15).set([
+    shape.batch,
+    shape.inHeight,
+    shape.inWidth,
+    shape.inChannels,
+    shape.outHeight,
+    shape.outWidth,
+    shape.outChannels,
+    shape.filterHeight,
+    shape.filterWidth,
+    shape.strideHeight,
+    shape.strideWidth,
+    shape.dilationHeight,
+    shape.dilationWidth,
+    shape.padTop,
+    shape.padLeft,
+  ]);
+}
+
+/** True where there is nothing to sum: an empty batch or an empty output. */
+export function isEmpty(shape: ConvolutionShape): boolean {
+  return shape.batch * shape.outHeight * shape.outWidth * shape.outChannels * shape.inChannels === 0;
+}
 
 /**
  * Runs one pass of a convolution with its scratch memory; `out` gets zeros where there is nothing to sum (an empty
@@ -52,30 +79,13 @@ export function runConvolution(
   out: { readonly address: number; readonly length: number },
 ): void {
   const { heap } = kernels;
-  const nothing = shape.batch * shape.outHeight * shape.outWidth * shape.outChannels * shape.inChannels === 0;
-  if (nothing || out.length === 0) {
-    new Float32Array(heap.memory.buffer, out.address, out.length).fill(0);
+  if (isEmpty(shape) || out.length === 0) {
+    floats(heap, out.address, out.length).fill(0);
     return;
   }
   const block = heap.malloc(SHAPE_BYTES);
   try {
-    new Int32Array(heap.memory.buffer, block, 15).set([
-      shape.batch,
-      shape.inHeight,
-      shape.inWidth,
-      shape.inChannels,
-      shape.outHeight,
-      shape.outWidth,
-      shape.outChannels,
-      shape.filterHeight,
-      shape.filterWidth,
-      shape.strideHeight,
-      shape.strideWidth,
-      shape.dilationHeight,
-      shape.dilationWidth,
-      shape.padTop,
-      shape.padLeft,
-    ]);
+    writeShape(heap, block, shape);
     const scratch = heap.malloc(passScratch(block) >>> 0);
     try {
       pass(block, a, b, out.address, scratch);

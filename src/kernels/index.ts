@@ -6,6 +6,14 @@ export {
   type ConvolutionShape,
   runConvolution,
 } from './convolution.js';
+export type { ConvolutionPart, ConvolutionParts, ConvolutionPrepare } from './convolution-parts.js';
+export {
+  type ConvolutionAlgorithm,
+  type ConvolutionPassName,
+  ConvolutionWork,
+  chooseConvolution,
+  convolve,
+} from './convolution-work.js';
 export type { DepthwiseExports } from './depthwise.js';
 export { type BoundKernels, bytes, floats, type Heap, standaloneHeap } from './heap.js';
 export {
@@ -20,6 +28,7 @@ export { type MatmulExports, type MatrixProduct, multiplyMatrices } from './matm
 export { type Norm, type NormaliseExports, normTrain, normTrainGradient } from './normalise.js';
 export { type AdamAddresses, type AdamOptions, adam, type OptimiseExports } from './optimise.js';
 export { type PairedKernels, pairedKernels } from './paired.js';
+export { type PolyphaseExports, suitsPolyphase } from './polyphase.js';
 export { fusesMultiplyAdd, type ProbeExports } from './probe.js';
 export type { ReduceExports } from './reduce.js';
 export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';

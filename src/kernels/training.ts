@@ -12,6 +12,7 @@ import type { MixExports } from './mix.js';
 import type { NormaliseExports } from './normalise.js';
 import type { OptimiseExports } from './optimise.js';
 import { pairedKernels } from './paired.js';
+import type { PolyphaseExports } from './polyphase.js';
 import { checkKernels, PROBE_BYTES, type ProbeExports } from './probe.js';
 import type { ReduceExports } from './reduce.js';
 import type { RingExports } from './ring.js';
@@ -27,6 +28,7 @@ export interface TrainingExports
     MixExports,
     NormaliseExports,
     OptimiseExports,
+    PolyphaseExports,
     ProbeExports,
     ReduceExports,
     AugmentExports,

@@ -1,14 +1,8 @@
-import type { ConvolutionPass, ConvolutionScratch, ConvolutionShape } from './convolution.js';
+import type { ConvolutionShape } from './convolution.js';
+import type { ConvolutionParts } from './convolution-parts.js';
 
-/** Kernels of assembly/winograd.ts, run by `runConvolution`: all arguments are addresses. */
-export interface WinogradExports {
-  readonly winogradForward: ConvolutionPass;
-  readonly winogradForwardScratch: ConvolutionScratch;
-  readonly winogradInputGradient: ConvolutionPass;
-  readonly winogradInputGradientScratch: ConvolutionScratch;
-  readonly winogradFilterGradient: ConvolutionPass;
-  readonly winogradFilterGradientScratch: ConvolutionScratch;
-}
+/** Kernels of assembly/winograd.ts: F(4x4, 3x3), and F(2x2, 3x3) as `winogradSmall`. */
+export type WinogradExports = ConvolutionParts<'winograd'> & ConvolutionParts<'winogradSmall'>;
 
 /** Outputs along a side of a tile. */
 const TILE = 4;

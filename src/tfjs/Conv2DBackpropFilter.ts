@@ -1,7 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
-import { runConvolution } from '../kernels/index.js';
 import { withChannelsFirst } from './channels-first.js';
-import { convolutionGeometry, convolutionPass, withOutputGradient } from './convolution-shape.js';
+import { convolutionGeometry, runPass, withOutputGradient } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext } from './kernel.js';
 
@@ -9,7 +8,7 @@ const NAME = 'Conv2DBackpropFilter';
 
 /** Gradient of a convolution in its filter [height, width, in, out], of x and dy. Stock tfjs-backend-wasm has none. */
 export function conv2DBackpropFilter(context: KernelContext): KernelConfig {
-  const { backend, kernels } = context;
+  const { backend } = context;
   return withChannelsFirst(context, NAME, ['x', 'dy'], false, (run) => {
     const x = floatInput(NAME, run, 'x');
     const given = floatInput(NAME, run, 'dy');
@@ -17,9 +16,8 @@ export function conv2DBackpropFilter(context: KernelContext): KernelConfig {
     const { shape, outShape } = convolutionGeometry(NAME, context, run, x.shape, filterShape);
     return withOutputGradient(NAME, context, given, outShape, (dy) => {
       const dFilter = floatOutput(context, filterShape);
-      const [pass, scratch] = convolutionPass(context, shape, 'FilterGradient');
       const [xAddress, dyAddress] = [addressIn(backend, x), addressIn(backend, dy)];
-      runConvolution(kernels, pass, scratch, shape, xAddress, dyAddress, dFilter);
+      runPass(context, shape, 'FilterGradient', xAddress, dyAddress, dFilter);
       return dFilter.info;
     });
   });

@@ -1,7 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
-import { runConvolution } from '../kernels/index.js';
 import { withChannelsFirst } from './channels-first.js';
-import { convolutionGeometry, convolutionPass, withOutputGradient } from './convolution-shape.js';
+import { convolutionGeometry, runPass, withOutputGradient } from './convolution-shape.js';
 import { addressIn } from './heap.js';
 import { floatInput, floatOutput, type KernelContext } from './kernel.js';
 
@@ -9,7 +8,7 @@ const NAME = 'Conv2DBackpropInput';
 
 /** Gradient of a convolution in its input: dx [batch, height, width, in] of dy [batch, height, width, out]. */
 export function conv2DBackpropInput(context: KernelContext): KernelConfig {
-  const { backend, kernels } = context;
+  const { backend } = context;
   return withChannelsFirst(context, NAME, ['dy'], true, (run) => {
     const given = floatInput(NAME, run, 'dy');
     const filter = floatInput(NAME, run, 'filter');
@@ -17,9 +16,8 @@ export function conv2DBackpropInput(context: KernelContext): KernelConfig {
     const { shape, inShape, outShape } = convolutionGeometry(NAME, context, run, inputShape, filter.shape);
     return withOutputGradient(NAME, context, given, outShape, (dy) => {
       const dx = floatOutput(context, inShape);
-      const [pass, scratch] = convolutionPass(context, shape, 'InputGradient');
       const [dyAddress, filterAddress] = [addressIn(backend, dy), addressIn(backend, filter)];
-      runConvolution(kernels, pass, scratch, shape, dyAddress, filterAddress, dx);
+      runPass(context, shape, 'InputGradient', dyAddress, filterAddress, dx);
       return dx.info;
     });
   });

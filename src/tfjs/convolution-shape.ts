@@ -1,11 +1,6 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { NearmissError } from '../errors.js';
-import {
-  type ConvolutionPass,
-  type ConvolutionScratch,
-  type ConvolutionShape,
-  suitsWinograd,
-} from '../kernels/index.js';
+import { type ConvolutionPassName, type ConvolutionShape, chooseConvolution, convolve } from '../kernels/index.js';
 import { compose } from './compose.js';
 import type { KernelContext, KernelRun } from './kernel.js';
 
@@ -87,13 +82,14 @@ export function withOutputGradient(
   return compose(context, (run) => pass(run('Slice', { x: dy }, { begin: [0, 0, 0, 0], size: [...outShape] })));
 }
 
-/** The kernel for one pass of a convolution and the one for its scratch: Winograd's where that is faster and allowed. */
-export function convolutionPass(
+/** One pass of a convolution by the fastest algorithm that `install` allows; addresses of its inputs and output. */
+export function runPass(
   { kernels, precise }: KernelContext,
   shape: ConvolutionShape,
-  pass: 'Forward' | 'InputGradient' | 'FilterGradient',
-): [ConvolutionPass, ConvolutionScratch] {
-  const { exports } = kernels;
-  const algorithm = !precise && suitsWinograd(shape, exports.panelColumns()) ? 'winograd' : 'conv2d';
-  return [exports[`${algorithm}${pass}`], exports[`${algorithm}${pass}Scratch`]];
+  pass: ConvolutionPassName,
+  a: number,
+  b: number,
+  out: { readonly address: number; readonly length: number },
+): void {
+  convolve(kernels, chooseConvolution(kernels, shape, precise), pass, shape, a, b, out);
 }

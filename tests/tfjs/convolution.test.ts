@@ -88,8 +88,34 @@ const CASES: readonly Sizes[] = [
   },
   { ...base, batch: 21, height: 4, width: 4, channels: 64, out: 64 },
   { ...base, batch: 70, height: 4, width: 4, channels: 16, out: 16 },
+  // stride 2 by phases: whole and partial tiles, paddings of either parity
+  ...(['same', 0, 1, 2] as const).map((pad) => ({
+    ...base,
+    batch: 3,
+    height: 16,
+    width: 15,
+    channels: 16,
+    out: 32,
+    stride: [2, 2] as const,
+    pad,
+  })),
+  {
+    ...base,
+    batch: 5,
+    height: 14,
+    width: 15,
+    channels: 32,
+    out: 16,
+    stride: [2, 2],
+    pad: [
+      [2, 1],
+      [1, 2],
+    ],
+  },
+  { ...base, batch: 37, height: 8, width: 8, channels: 64, out: 80, stride: [2, 2], pad: 1 },
   { ...base, batch: 0 },
   { ...base, batch: 0, channels: 16, out: 16 },
+  { ...base, batch: 0, height: 8, width: 8, channels: 16, out: 16, stride: [2, 2] },
 ];
 
 const DILATED: readonly Sizes[] = [
