@@ -145,6 +145,75 @@ function lane(a: f32, b: f32, c: f32): f32 {
 }
 
 /**
+ * sums += x - origin and squares += (x - origin)² over x [rows, channels], for `normStatistics`: a batch may come in
+ * parts. `origin` [channels] is the batch's first row. Scratch is two rows.
+ */
+export function normMoments(
+  x: usize,
+  rows: i32,
+  channels: i32,
+  origin: usize,
+  sums: usize,
+  squares: usize,
+  scratch: usize,
+): void {
+  const bytes = (<usize>channels) * 4;
+  const chunkSquares = scratch + roundUp16(bytes);
+  memory.fill(scratch, 0, 2 * roundUp16(bytes));
+  const chunk = chunkRows(channels, 1);
+  for (let row = 0; row < rows; row += chunk) {
+    addMoments(x + (<usize>row) * bytes, min(chunk, rows - row), bytes, origin, scratch, chunkSquares);
+    drain(sums, scratch, bytes);
+    drain(squares, chunkSquares, bytes);
+  }
+}
+
+/** Mean and biased variance [channels] of `rows` rows from their moments. */
+export function normStatistics(
+  origin: usize,
+  sums: usize,
+  squares: usize,
+  rows: i32,
+  channels: i32,
+  mean: usize,
+  variance: usize,
+): void {
+  const inverse = <f32>1 / <f32>rows;
+  for (let c: usize = 0; c < (<usize>channels) * 4; c += 4) {
+    const offset = load<f32>(sums + c) * inverse;
+    store<f32>(mean + c, load<f32>(origin + c) + offset);
+    store<f32>(variance + c, max<f32>(0, load<f32>(squares + c) * inverse - offset * offset));
+  }
+}
+
+/** scale = gamma / sqrt(variance + epsilon), shift = beta - mean · scale, both [channels]: y = scale · x + shift. */
+export function normAffine(
+  gamma: usize,
+  beta: usize,
+  mean: usize,
+  variance: usize,
+  channels: i32,
+  epsilon: f32,
+  scale: usize,
+  shift: usize,
+): void {
+  affine(channels, gamma, beta, mean, variance, epsilon, scale, shift);
+}
+
+/** y = scale · x + shift over x, y [rows, channels], with ReLU when `relu`. */
+export function normApply(
+  x: usize,
+  y: usize,
+  rows: i32,
+  channels: i32,
+  scale: usize,
+  shift: usize,
+  relu: bool,
+): void {
+  applyAffine(x, y, rows, (<usize>channels) * 4, scale, shift, relu ? 0 : -Infinity);
+}
+
+/**
  * y = gamma · (x - mean) / sqrt(variance + epsilon) + beta over x, y [rows, channels], with ReLU when `relu`. Writes
  * the batch's mean and biased variance [channels].
  */
@@ -161,27 +230,87 @@ export function normTrain(
   relu: bool,
   scratch: usize,
 ): void {
-  const bytes = (<usize>channels) * 4;
-  const step = roundUp16(bytes);
+  const step = roundUp16((<usize>channels) * 4);
   const sums = scratch;
   const squares = sums + step;
-  const chunkSums = squares + step;
-  const chunkSquares = chunkSums + step;
-  memory.fill(scratch, 0, 4 * step);
-  const chunk = chunkRows(channels, 1);
-  for (let row = 0; row < rows; row += chunk) {
-    addMoments(x + (<usize>row) * bytes, min(chunk, rows - row), bytes, x, chunkSums, chunkSquares);
-    drain(sums, chunkSums, bytes);
-    drain(squares, chunkSquares, bytes);
-  }
-  const inverse = <f32>1 / <f32>rows;
-  for (let c: usize = 0; c < bytes; c += 4) {
-    const offset = load<f32>(sums + c) * inverse;
-    store<f32>(mean + c, load<f32>(x + c) + offset);
-    store<f32>(variance + c, max<f32>(0, load<f32>(squares + c) * inverse - offset * offset));
-  }
+  memory.fill(scratch, 0, 2 * step);
+  normMoments(x, rows, channels, x, sums, squares, squares + step);
+  normStatistics(x, sums, squares, rows, channels, mean, variance);
   affine(channels, gamma, beta, mean, variance, epsilon, sums, squares);
-  applyAffine(x, y, rows, bytes, sums, squares, relu ? 0 : -Infinity);
+  normApply(x, y, rows, channels, sums, squares, relu);
+}
+
+/**
+ * dBeta += g and products += g · (x - mean) over dy, x [rows, channels], g = dy where ReLU was active, for
+ * `normGradientTerms`. Scratch is two rows.
+ */
+export function normGradientMoments(
+  dy: usize,
+  x: usize,
+  rows: i32,
+  channels: i32,
+  scale: usize,
+  shift: usize,
+  mean: usize,
+  relu: bool,
+  dBeta: usize,
+  products: usize,
+  scratch: usize,
+): void {
+  const bytes = (<usize>channels) * 4;
+  const chunkGamma = scratch + roundUp16(bytes);
+  memory.fill(scratch, 0, 2 * roundUp16(bytes));
+  const bound: f32 = relu ? 0 : -Infinity;
+  const chunk = chunkRows(channels, 2);
+  for (let row = 0; row < rows; row += chunk) {
+    const offset = (<usize>row) * bytes;
+    addGradientMoments(
+      x + offset, dy + offset, min(chunk, rows - row), bytes, scale, shift, mean, bound, scratch, chunkGamma,
+    );
+    drain(dBeta, scratch, bytes);
+    drain(products, chunkGamma, bytes);
+  }
+}
+
+/** From the sums over all `rows` rows: dGamma in place of `products`, and a and b of dx = scale · g + a + b · x. */
+export function normGradientTerms(
+  dBeta: usize,
+  products: usize,
+  mean: usize,
+  variance: usize,
+  scale: usize,
+  rows: i32,
+  channels: i32,
+  epsilon: f32,
+  a: usize,
+  b: usize,
+): void {
+  const inverse = <f32>1 / <f32>rows;
+  for (let c: usize = 0; c < (<usize>channels) * 4; c += 4) {
+    const inverseDeviation = <f32>1 / sqrt<f32>(load<f32>(variance + c) + epsilon);
+    const factor = load<f32>(scale + c);
+    const sum = load<f32>(products + c) * inverseDeviation;
+    store<f32>(products + c, sum);
+    const slope = -factor * inverseDeviation * sum * inverse;
+    store<f32>(b + c, slope);
+    store<f32>(a + c, -factor * load<f32>(dBeta + c) * inverse - slope * load<f32>(mean + c));
+  }
+}
+
+/** dx = scale · g + a + b · x over dy, x, dx [rows, channels], g = dy where ReLU was active. */
+export function normGradientApply(
+  dy: usize,
+  x: usize,
+  dx: usize,
+  rows: i32,
+  channels: i32,
+  scale: usize,
+  shift: usize,
+  relu: bool,
+  a: usize,
+  b: usize,
+): void {
+  inputGradient(x, dy, dx, rows, (<usize>channels) * 4, scale, shift, relu ? 0 : -Infinity, a, b);
 }
 
 /**
@@ -206,39 +335,17 @@ export function normTrainGradient(
   relu: bool,
   scratch: usize,
 ): void {
-  const bytes = (<usize>channels) * 4;
-  const step = roundUp16(bytes);
+  const step = roundUp16((<usize>channels) * 4);
   const scale = scratch;
   const shift = scale + step;
-  const chunkBeta = shift + step;
-  const chunkGamma = chunkBeta + step;
+  const a = shift + step;
+  const b = a + step;
   affine(channels, gamma, beta, mean, variance, epsilon, scale, shift);
-  memory.fill(chunkBeta, 0, 2 * step);
-  memory.fill(dGamma, 0, bytes);
-  memory.fill(dBeta, 0, bytes);
-  const bound: f32 = relu ? 0 : -Infinity;
-  const chunk = chunkRows(channels, 2);
-  for (let row = 0; row < rows; row += chunk) {
-    const offset = (<usize>row) * bytes;
-    addGradientMoments(
-      x + offset, dy + offset, min(chunk, rows - row), bytes, scale, shift, mean, bound, chunkBeta, chunkGamma,
-    );
-    drain(dBeta, chunkBeta, bytes);
-    drain(dGamma, chunkGamma, bytes);
-  }
-  const a = chunkBeta;
-  const b = chunkGamma;
-  const inverse = <f32>1 / <f32>rows;
-  for (let c: usize = 0; c < bytes; c += 4) {
-    const inverseDeviation = <f32>1 / sqrt<f32>(load<f32>(variance + c) + epsilon);
-    const factor = load<f32>(scale + c);
-    const sum = load<f32>(dGamma + c) * inverseDeviation;
-    store<f32>(dGamma + c, sum);
-    const slope = -factor * inverseDeviation * sum * inverse;
-    store<f32>(b + c, slope);
-    store<f32>(a + c, -factor * load<f32>(dBeta + c) * inverse - slope * load<f32>(mean + c));
-  }
-  inputGradient(x, dy, dx, rows, bytes, scale, shift, bound, a, b);
+  memory.fill(dGamma, 0, (<usize>channels) * 4);
+  memory.fill(dBeta, 0, (<usize>channels) * 4);
+  normGradientMoments(dy, x, rows, channels, scale, shift, mean, relu, dBeta, dGamma, a);
+  normGradientTerms(dBeta, dGamma, mean, variance, scale, rows, channels, epsilon, a, b);
+  normGradientApply(dy, x, dx, rows, channels, scale, shift, relu, a, b);
 }
 
 function addGradientMoments(

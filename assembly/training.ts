@@ -10,8 +10,19 @@ export {
   conv2dInputGradientScratch,
 } from './convolution';
 export { matmul, matmulScratch, matmulTransposedA, matmulTransposedAScratch, transpose } from './matmul';
-export { normTrain, normTrainGradient } from './normalise';
-export { adamStep } from './optimise';
+export { joinNormed } from './join';
+export {
+  normAffine,
+  normApply,
+  normGradientApply,
+  normGradientMoments,
+  normGradientTerms,
+  normMoments,
+  normStatistics,
+  normTrain,
+  normTrainGradient,
+} from './normalise';
+export { adamStep, blend, momentumStep, squaredNorm } from './optimise';
 export { augmentPicture, augmentScratch, normalisePixels } from './augment';
 export { addPositivePairs, maskEqual, maskPadding, maskViews, pairWeights, sumNegatives } from './contrast';
 export { exp2Array } from './lib/exp';
@@ -67,3 +78,19 @@ export {
   polyphaseScratch,
   polyphaseState,
 } from './polyphase';
+export { cumulativeSum, divideBy, reduceAxis, reduceAxisScratch } from './axis';
+export { broadcastBinary, select } from './broadcast';
+export {
+  eluFloats,
+  elementaryTableBytes,
+  erfFloats,
+  expFloats,
+  expm1Floats,
+  leakyReluFloats,
+  log1pFloats,
+  logFloats,
+  softplusFloats,
+  tanhFloats,
+} from './elementary';
+export { averagePoolGradient, maxPoolGradient } from './pool';
+export { repeat, take } from './take';

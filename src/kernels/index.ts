@@ -1,4 +1,12 @@
 export type { ActivateExports } from './activate.js';
+export { type AxisExports, reduceAxis } from './axis.js';
+export {
+  type BroadcastAxes,
+  type BroadcastExports,
+  type BroadcastKind,
+  broadcastAxes,
+  broadcastBinary,
+} from './broadcast.js';
 export {
   type ConvolutionExports,
   type ConvolutionPass,
@@ -15,7 +23,9 @@ export {
   convolve,
 } from './convolution-work.js';
 export type { DepthwiseExports } from './depthwise.js';
+export { type ElementaryExports, withElementaryTable } from './elementary.js';
 export { type BoundKernels, bytes, floats, type Heap, standaloneHeap } from './heap.js';
+export type { JoinExports } from './join.js';
 export {
   chooseTier,
   type ModuleSource,
@@ -29,10 +39,12 @@ export { type Norm, type NormaliseExports, normTrain, normTrainGradient } from '
 export { type AdamAddresses, type AdamOptions, adam, type OptimiseExports } from './optimise.js';
 export { type PairedKernels, pairedKernels } from './paired.js';
 export { type PolyphaseExports, suitsPolyphase } from './polyphase.js';
+export { type PoolExports, withPoolShape } from './pool.js';
 export { fusesMultiplyAdd, type ProbeExports } from './probe.js';
 export type { ReduceExports } from './reduce.js';
 export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';
 export { MAX_TOP, RowTable, type ScanExports, type ScanKernels, type TopRows } from './scan.js';
+export type { TakeExports } from './take.js';
 export {
   compileTraining,
   type LoadOptions,

@@ -2,6 +2,72 @@ import type { BoundKernels } from './heap.js';
 
 /** Kernels of assembly/normalise.ts: addresses, then sizes. */
 export interface NormaliseExports {
+  normMoments(
+    x: number,
+    rows: number,
+    channels: number,
+    origin: number,
+    sums: number,
+    squares: number,
+    scratch: number,
+  ): void;
+  normStatistics(
+    origin: number,
+    sums: number,
+    squares: number,
+    rows: number,
+    channels: number,
+    mean: number,
+    variance: number,
+  ): void;
+  normAffine(
+    gamma: number,
+    beta: number,
+    mean: number,
+    variance: number,
+    channels: number,
+    epsilon: number,
+    scale: number,
+    shift: number,
+  ): void;
+  normApply(x: number, y: number, rows: number, channels: number, scale: number, shift: number, relu: boolean): void;
+  normGradientMoments(
+    dy: number,
+    x: number,
+    rows: number,
+    channels: number,
+    scale: number,
+    shift: number,
+    mean: number,
+    relu: boolean,
+    dBeta: number,
+    products: number,
+    scratch: number,
+  ): void;
+  normGradientTerms(
+    dBeta: number,
+    products: number,
+    mean: number,
+    variance: number,
+    scale: number,
+    rows: number,
+    channels: number,
+    epsilon: number,
+    a: number,
+    b: number,
+  ): void;
+  normGradientApply(
+    dy: number,
+    x: number,
+    dx: number,
+    rows: number,
+    channels: number,
+    scale: number,
+    shift: number,
+    relu: boolean,
+    a: number,
+    b: number,
+  ): void;
   normTrain(
     x: number,
     gamma: number,

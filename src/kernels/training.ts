@@ -1,11 +1,15 @@
 import { NearmissError } from '../errors.js';
 import type { ActivateExports } from './activate.js';
 import type { AugmentExports } from './augment.js';
+import type { AxisExports } from './axis.js';
+import type { BroadcastExports } from './broadcast.js';
 import type { ContrastExports } from './contrast.js';
 import type { ConvolutionExports } from './convolution.js';
 import type { DepthwiseExports } from './depthwise.js';
+import type { ElementaryExports } from './elementary.js';
 import type { GatherExports } from './gather.js';
 import type { BoundKernels, Heap } from './heap.js';
+import type { JoinExports } from './join.js';
 import { chooseTier, compileModule, type ModuleSource, SIMD_TIERS, selfCheck } from './load.js';
 import type { MatmulExports } from './matmul.js';
 import type { MixExports } from './mix.js';
@@ -13,17 +17,25 @@ import type { NormaliseExports } from './normalise.js';
 import type { OptimiseExports } from './optimise.js';
 import { pairedKernels } from './paired.js';
 import type { PolyphaseExports } from './polyphase.js';
+import type { PoolExports } from './pool.js';
 import { checkKernels, PROBE_BYTES, type ProbeExports } from './probe.js';
 import type { ReduceExports } from './reduce.js';
 import type { RingExports } from './ring.js';
 import type { SimilarityExports } from './similarity.js';
+import type { TakeExports } from './take.js';
 import type { WinogradExports } from './winograd.js';
 
 /** What the training module exports; each kernel's file declares its part. */
 export interface TrainingExports
   extends ActivateExports,
+    AxisExports,
+    BroadcastExports,
+    ElementaryExports,
+    PoolExports,
+    TakeExports,
     ConvolutionExports,
     DepthwiseExports,
+    JoinExports,
     MatmulExports,
     MixExports,
     NormaliseExports,
