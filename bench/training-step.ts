@@ -62,6 +62,8 @@ async function ours(views: number): Promise<(count: number) => number[]> {
     ],
     rows: Int32Array.from({ length: ITEMS }, (_, i) => i),
     recipe: PAIRED_RECIPE,
+    method: 'simclr',
+    methodOptions: {},
     objective: hcl({ temperature: 0.5, beta: 2, tauPlus: 0 }),
     seed: 0,
     batch: views / 2,

@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'NM_ITEM_INVALID'
   | 'NM_KERNELS_MISSING'
   | 'NM_LABELS_INVALID'
+  | 'NM_LABELS_MISSING'
   | 'NM_MODEL_CARD_INVALID'
   | 'NM_MODEL_CARD_MISSING'
   | 'NM_MODEL_CORRUPT'
@@ -91,6 +92,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm; a bundled page names them by the option `modules`.',
   },
   NM_LABELS_INVALID: { status: 400, hint: 'Mend the line that the message names, or add the missing rows.' },
+  NM_LABELS_MISSING: {
+    status: 400,
+    hint: 'Sort the pictures into one folder a class, or use a method without labels.',
+  },
   NM_MODEL_CARD_INVALID: { status: 400, hint: 'Export the model again; the message names the field.' },
   NM_MODEL_CARD_MISSING: { status: 400, hint: 'Use a file that `nearmiss export` wrote.' },
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },

@@ -22,7 +22,7 @@ export interface TrainFlags {
   readonly resume?: boolean;
   readonly imageSize?: number;
   readonly encoder?: string;
-  readonly method?: 'simclr';
+  readonly method?: string;
   readonly objective?: ObjectiveName;
   readonly temperature?: number;
   readonly beta?: number;

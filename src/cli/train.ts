@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { ENCODER_NAMES } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { FITS, RECIPES } from '../images/index.js';
+import { METHOD_NAMES } from '../methods/index.js';
 import {
   IMAGE_SIZES,
   loadTrainingData,
@@ -42,7 +43,7 @@ export function trainCommand(): Command {
     .option('--resume', 'go on from the last checkpoint of the run in --out')
     .option('--image-size <pixels>', `input size: ${IMAGE_SIZES.join(', ')} (default 32)`, oneOfNumbers(IMAGE_SIZES))
     .option('--encoder <name>', `${ENCODER_NAMES.join(', ')} (default tiny-resnet)`, oneOf(ENCODER_NAMES))
-    .option('--method <name>', 'simclr', oneOf(['simclr']))
+    .option('--method <name>', `${METHOD_NAMES.join(', ')} (default ${METHOD_NAMES[0]})`, oneOf(METHOD_NAMES))
     .option('--objective <name>', `${OBJECTIVES.join(', ')} (default hcl)`, oneOf(OBJECTIVES))
     .option('--temperature <tau>', 'temperature (default 0.5; ring 0.07)', decimal(0, 100, true))
     .option('--beta <number>', 'concentration on hard negatives (default 2)', decimal(0, 100))

@@ -1,6 +1,7 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { addRelu, batchNormTrain } from '../tfjs/index.js';
-import { type EncoderGraph, type EncoderNode, NORM_EPSILON } from './graph.js';
+import { type EncoderGraph, type EncoderNode, headNames, NORM_EPSILON } from './graph.js';
+import { labChannels } from './lab.js';
 
 type Tf = typeof tfCore;
 
@@ -45,6 +46,8 @@ function run(
   for (const node of graph.nodes) {
     if (node.op === 'conv') last = convolve(tf, node, output(node.input), tensors);
     else if (node.op === 'norm') last = norm(node, output(node.input));
+    else if (node.op === 'lab') last = labChannels(tf, output(node.input), node.channels);
+    else if (node.op === 'concat') last = tf.concat([output(node.inputs[0]), output(node.inputs[1])], 3);
     else {
       const [a, b] = [output(node.inputs[0]), output(node.inputs[1])];
       last = node.relu ? addRelu(tf, a, b) : tf.add(a, b);
@@ -95,13 +98,29 @@ export function averagePool(tf: Tf, map: tfCore.Tensor4D): tfCore.Tensor2D {
   return tf.mean(map, [1, 2]) as tfCore.Tensor2D;
 }
 
-/** z [pictures, head output], unit length: the projection head that the loss is taken on (SimCLR, section 2.1). */
-export function project(tf: Tf, tensors: EncoderTensors, h: tfCore.Tensor2D): tfCore.Tensor2D {
+/**
+ * z [pictures, head output], unit length: the projection head that the loss is taken on (SimCLR, section 2.1). `head` is
+ * one of `headNames`, and h what it reads.
+ */
+export function project(tf: Tf, tensors: EncoderTensors, h: tfCore.Tensor2D, head = 'head'): tfCore.Tensor2D {
   const dense = (x: tfCore.Tensor2D, layer: string): tfCore.Tensor2D => {
     const kernel = tensor(tensors, `${layer}.kernel`) as tfCore.Tensor2D;
     return tf.add(tf.matMul(x, kernel), tensor(tensors, `${layer}.bias`)) as tfCore.Tensor2D;
   };
-  const raw = dense(tf.relu(dense(h, 'head.0')), 'head.1');
+  const raw = dense(tf.relu(dense(h, `${head}.0`)), `${head}.1`);
   const length = tf.sqrt(tf.add(tf.sum(tf.square(raw), 1, true), 1e-12));
   return tf.div(raw, length) as tfCore.Tensor2D;
+}
+
+/** The projections of all of an encoder's heads, each [pictures, head output], of h [pictures, channels]. */
+export function projectAll(
+  tf: Tf,
+  graph: EncoderGraph,
+  tensors: EncoderTensors,
+  h: tfCore.Tensor2D,
+): tfCore.Tensor2D[] {
+  const heads = headNames(graph);
+  if (heads.length === 1) return [project(tf, tensors, h)];
+  const width = graph.head[0];
+  return heads.map((head, part) => project(tf, tensors, tf.slice(h, [0, part * width], [-1, width]), head));
 }

@@ -22,7 +22,11 @@ export type EncoderNode =
       readonly channels: number;
       readonly relu: boolean;
     }
-  | { readonly op: 'add'; readonly name: string; readonly inputs: readonly [string, string]; readonly relu: boolean };
+  | { readonly op: 'add'; readonly name: string; readonly inputs: readonly [string, string]; readonly relu: boolean }
+  /** Channels of the picture in CIE Lab (`lab.ts`), each within -1 … 1: lightness [1], or the colour plane [2]. */
+  | { readonly op: 'lab'; readonly name: string; readonly input: 'image'; readonly channels: 'l' | 'ab' }
+  /** The channels of the first input, then those of the second. */
+  | { readonly op: 'concat'; readonly name: string; readonly inputs: readonly [string, string] };
 
 /** A small convolutional encoder with its projection head. */
 export interface EncoderGraph {
@@ -33,8 +37,18 @@ export interface EncoderGraph {
   readonly featureChannels: number;
   /** Picture size divided by this is the feature map's size. */
   readonly downsampling: number;
-  /** Widths of the projection head: input, hidden, z (ReLU between, unit length at the end). */
+  /** Widths of a projection head: input, hidden, z (ReLU between, unit length at the end). */
   readonly head: readonly [number, number, number];
+  /**
+   * Names of independent parts that share the feature map's channels evenly, in this order, each with a projection head
+   * of its own (CMC: lightness and colour). Default: one part, one head.
+   */
+  readonly parts?: readonly [string, string];
+}
+
+/** Names of an encoder's projection heads, in the order of the channels that they read. */
+export function headNames(graph: EncoderGraph): readonly string[] {
+  return graph.parts?.map((part) => `head.${part}`) ?? ['head'];
 }
 
 /** A parameter or statistic of an encoder: its name, shape, and whether the optimiser changes it. */
@@ -57,7 +71,7 @@ export const NORM_EPSILON = 1e-5;
 /**
  * All tensors of an encoder in a fixed order. Convolution kernels are `<node>.kernel` [height, width, in, out]
  * (depthwise [height, width, channels, 1]); batch norms `<node>.gamma|beta|mean|variance` [channels]; the head
- * `head.0|1.kernel` [in, out] and `head.0|1.bias` [out].
+ * `head.0|1.kernel` [in, out] and `head.0|1.bias` [out], or `head.<part>.0|1…` for each part.
  */
 export function weightSpecs(graph: EncoderGraph): WeightSpec[] {
   const specs: WeightSpec[] = [];
@@ -75,10 +89,12 @@ export function weightSpecs(graph: EncoderGraph): WeightSpec[] {
     }
   }
   const [input, hidden, output] = graph.head;
-  specs.push({ name: 'head.0.kernel', shape: [input, hidden], trainable: true });
-  specs.push({ name: 'head.0.bias', shape: [hidden], trainable: true });
-  specs.push({ name: 'head.1.kernel', shape: [hidden, output], trainable: true });
-  specs.push({ name: 'head.1.bias', shape: [output], trainable: true });
+  for (const head of headNames(graph)) {
+    specs.push({ name: `${head}.0.kernel`, shape: [input, hidden], trainable: true });
+    specs.push({ name: `${head}.0.bias`, shape: [hidden], trainable: true });
+    specs.push({ name: `${head}.1.kernel`, shape: [hidden, output], trainable: true });
+    specs.push({ name: `${head}.1.bias`, shape: [output], trainable: true });
+  }
   return specs;
 }
 

@@ -3,6 +3,7 @@ export {
   type EncoderTensors,
   inferenceFeatures,
   project,
+  projectAll,
   type RecordStatistics,
   trainingFeatures,
 } from './forward.js';
@@ -10,6 +11,7 @@ export {
   type EncoderGraph,
   type EncoderNode,
   elements,
+  headNames,
   NORM_EPSILON,
   PIXEL_SCALE,
   PIXEL_ZERO,
@@ -19,7 +21,8 @@ export {
   weightSpecs,
 } from './graph.js';
 export { initialWeights } from './initialise.js';
-export { ENCODER_NAMES, encoderByName, tinyMobile, tinyResnet } from './networks.js';
+export { LAB, LAB_COLUMNS, LAB_OF_ROOTS } from './lab.js';
+export { ENCODER_NAMES, encoderByName, tinyMobile, tinyResnet, tinyResnetLab } from './networks.js';
 export {
   applyReadOut,
   poolGrid,

@@ -16,7 +16,7 @@ export function initialWeights(graph: EncoderGraph, seed: number): Weights {
       const deviation = Math.sqrt(2 / (height * width * out));
       for (let i = 0; i < data.length; i++) data[i] = deviation * random.normal();
     } else if (spec.name.startsWith('head.')) {
-      const fanIn = spec.name.startsWith('head.0') ? graph.head[0] : graph.head[1];
+      const fanIn = spec.name.includes('.0.') ? graph.head[0] : graph.head[1];
       const bound = 1 / Math.sqrt(fanIn);
       for (let i = 0; i < data.length; i++) data[i] = bound * (2 * random.uniform() - 1);
     } else if (spec.name.endsWith('.gamma') || spec.name.endsWith('.variance')) {

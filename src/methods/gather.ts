@@ -7,6 +7,8 @@ export interface Gather {
   readonly embeddings: Float32Array;
   /** Waits until all replicas are here. */
   barrier(): void;
+  /** All replicas' `own` (equally long, together no longer than `embeddings`) one after the other; a copy. */
+  allGather(own: Float32Array): Float32Array;
   /** This replica's own gradient with respect to all embeddings, float32 [views, dim], shared. */
   ownEmbeddingGradient(): Float32Array;
   /** Sums figures over the replicas in replica order; also a barrier. */

@@ -1,2 +1,19 @@
 export type { Gather } from './gather.js';
-export { type SimclrStep, type StepResult, simclrStep } from './simclr.js';
+export type {
+  Method,
+  MethodContext,
+  MethodOption,
+  MethodRun,
+  MethodState,
+  SavedArray,
+  StepInput,
+  StepResult,
+} from './method.js';
+export {
+  checkMethod,
+  completeObjective,
+  METHOD_NAMES,
+  METHODS,
+  methodByName,
+  resolveMethodOptions,
+} from './registry.js';

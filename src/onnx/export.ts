@@ -2,10 +2,12 @@ import { type EncoderGraph, type EncoderNode, PIXEL_SCALE, PIXEL_ZERO, type Weig
 import { type ReadOut, readOutDimensions } from '../encoders/readout.js';
 import { NearmissError } from '../errors.js';
 import { foldBatchNorm } from './batch-norm.js';
+import { GraphBuilder } from './builder.js';
 import { CARD_KEY, encodeCard, type ModelCard, type ModelCardDetails, PREPROCESSING } from './card.js';
 import { INPUT_NAME, OUTPUT_NAME } from './interface.js';
-import { DataType, type NodeProto, type TensorProto } from './model.js';
-import { makeNode, makeTensor, makeTensorValueInfo } from './nodes.js';
+import { addLabChannels, addLabRoots } from './lab.js';
+import { DataType } from './model.js';
+import { makeTensorValueInfo } from './nodes.js';
 import { encodeSealedModel } from './seal.js';
 
 /** ReduceL2 takes its axes as an attribute up to opset 17. */
@@ -29,27 +31,6 @@ interface FeatureMap {
   readonly side: number;
 }
 
-/** Nodes and initialisers under construction. */
-class GraphBuilder {
-  readonly nodes: NodeProto[] = [];
-  readonly initializers: TensorProto[] = [];
-
-  add(
-    opType: string,
-    input: readonly string[],
-    output: string,
-    attributes: Readonly<Record<string, number | readonly number[]>> = {},
-  ): string {
-    this.nodes.push(makeNode(opType, input, output, attributes));
-    return output;
-  }
-
-  constant(name: string, dims: readonly number[], data: Float32Array | Uint8Array): string {
-    this.initializers.push(makeTensor(name, dims, data));
-    return name;
-  }
-}
-
 /** uint8 pictures, height x width x 3, become (p - 128) / 64, 3 x height x width. Bytes are cheaper to transpose. */
 function addPreprocessing(builder: GraphBuilder, image: string): string {
   const transposed = builder.add('Transpose', [image], 'pixels.transposed', { perm: [0, 3, 1, 2] });
@@ -65,7 +46,7 @@ function addRelu(builder: GraphBuilder, name: string, relu: boolean, add: (outpu
 
 /** The batch norm that alone reads a convolution. */
 function normAfter(graph: EncoderGraph, conv: string): Extract<EncoderNode, { op: 'norm' }> {
-  const readers = graph.nodes.filter((node) => (node.op === 'add' ? node.inputs.includes(conv) : node.input === conv));
+  const readers = graph.nodes.filter((node) => ('inputs' in node ? node.inputs.includes(conv) : node.input === conv));
   const [reader] = readers;
   if (readers.length !== 1 || reader?.op !== 'norm') {
     throw new Error(`encoder '${graph.name}': convolution '${conv}' must be read by one batch norm and nothing else`);
@@ -88,20 +69,24 @@ function addEncoder(
     return found;
   };
   let last = map('image');
+  /** Of the colour conversion, what all Lab channels share. */
+  let roots: string | undefined;
   for (const node of graph.nodes) {
     if (node.op === 'norm') {
       last = map(node.name);
       continue;
     }
-    if (node.op === 'add') {
+    if (node.op === 'lab') {
+      roots ??= addLabRoots(builder, map(node.input).name);
+      last = { name: addLabChannels(builder, roots, node.name, node.channels), side: size };
+      maps.set(node.name, last);
+      continue;
+    }
+    if (node.op === 'add' || node.op === 'concat') {
       const inputs = node.inputs.map(map);
-      addRelu(builder, node.name, node.relu, (output) =>
-        builder.add(
-          'Add',
-          inputs.map(({ name }) => name),
-          output,
-        ),
-      );
+      const names = inputs.map(({ name }) => name);
+      if (node.op === 'concat') builder.add('Concat', names, node.name, { axis: 1 });
+      else addRelu(builder, node.name, node.relu, (output) => builder.add('Add', names, output));
       last = { name: node.name, side: inputs[0]!.side };
       maps.set(node.name, last);
       continue;

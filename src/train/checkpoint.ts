@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type EncoderGraph, elements, type ReadOut, type Weights, weightSpecs } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
+import type { MethodState, SavedArray } from '../methods/index.js';
 import type { ReplicaState } from './replica.js';
 import { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';
 
@@ -16,13 +17,22 @@ export interface Checkpoint {
 
 const FORMAT = '1';
 
-/** Writes a checkpoint as safetensors (`encoder.*`, `adam.m`, `adam.v`, `readout.*`), whole or not at all. */
+const METHOD_PREFIX = 'method.';
+
+/**
+ * Writes a checkpoint as safetensors (`encoder.*`, `adam.m`, `adam.v`, `method.*`, `readout.*`), whole or not at all.
+ */
 export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpoint: Checkpoint): Promise<void> {
   const { state, readOut } = checkpoint;
   const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
   for (const [name, weight] of Object.entries(state.weights)) tensors[`encoder.${name}`] = weight;
   tensors['adam.m'] = { shape: [state.m.length], data: state.m };
   tensors['adam.v'] = { shape: [state.v.length], data: state.v };
+  const integers: Record<string, { shape: readonly number[]; data: Int32Array }> = {};
+  for (const [name, { shape, data }] of Object.entries(state.method)) {
+    if (data instanceof Int32Array) integers[METHOD_PREFIX + name] = { shape, data };
+    else tensors[METHOD_PREFIX + name] = { shape, data };
+  }
   const whitening = readOut?.whitening;
   if (whitening) {
     const { mean, matrix, dimensions } = whitening;
@@ -36,7 +46,7 @@ export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpo
     step: String(checkpoint.step),
     ...(readOut ? { pool: String(readOut.pool) } : {}),
   };
-  await writeFileAtomic(path, encodeSafetensors({ tensors, metadata }));
+  await writeFileAtomic(path, encodeSafetensors({ tensors, integers, metadata }));
 }
 
 /** Reads a checkpoint of `graph`; anything but that is `NM_CHECKPOINT_CORRUPT`. */
@@ -61,7 +71,16 @@ export async function readCheckpoint(path: string, graph: EncoderGraph): Promise
   const m = take(file, path, 'adam.m', [parameters]).data;
   const v = take(file, path, 'adam.v', [parameters]).data;
   const readOut = readOutOf(file, graph, path);
-  return { step, state: { weights, m, v }, ...(readOut ? { readOut } : {}) };
+  return { step, state: { weights, m, v, method: methodStateOf(file) }, ...(readOut ? { readOut } : {}) };
+}
+
+/** What the method kept; it checks the shapes itself when it takes them up. */
+function methodStateOf(file: TensorFile): MethodState {
+  const state: Record<string, SavedArray> = {};
+  for (const [name, array] of [...Object.entries(file.tensors), ...Object.entries(file.integers ?? {})]) {
+    if (name.startsWith(METHOD_PREFIX)) state[name.slice(METHOD_PREFIX.length)] = array;
+  }
+  return state;
 }
 
 function readOutOf(file: TensorFile, graph: EncoderGraph, path: string): ReadOut | undefined {

@@ -1,6 +1,7 @@
 import { NearmissError } from '../errors.js';
 import { type Pictures, readEmoji, readPairs, readPictures } from '../images/index.js';
-import { type DataSettings, isPaired } from './settings.js';
+import { methodByName } from '../methods/index.js';
+import { type DataSettings, isPaired, type TrainSettings } from './settings.js';
 
 /** What a run trains on: two aligned sources, or one that stands for both. */
 export interface TrainingData {
@@ -68,4 +69,19 @@ export function gatherPictures(pictures: Pictures, rows: ArrayLike<number>): Uin
     result.set(pictures.data.subarray(rows[i]! * bytes, (rows[i]! + 1) * bytes), i * bytes);
   }
   return result;
+}
+
+/** Label of each training row (folder names, CIFAR's classes), where the first source has them. */
+export function trainingLabels(data: TrainingData): Int32Array | undefined {
+  const { labels } = data.sources[0];
+  return labels && data.rows.map((row) => labels[row]!);
+}
+
+/** Throws `NM_LABELS_MISSING` where a method takes its positives from labels and the pictures have none. */
+export function checkLabels(data: TrainingData, settings: Pick<TrainSettings, 'method'>): void {
+  if (methodByName(settings.method).positives !== 'labels' || data.sources[0].labels) return;
+  throw new NearmissError(
+    'NM_LABELS_MISSING',
+    `method ${settings.method}: found pictures without labels, allowed: one folder a class, or CIFAR batches`,
+  );
 }

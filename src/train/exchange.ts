@@ -110,6 +110,15 @@ export class Exchange implements Gather {
     if (Atomics.load(this.control, BROKEN) !== 0) throw new ExchangeBroken();
   }
 
+  allGather(own: Float32Array): Float32Array {
+    this.embeddings.set(own, this.replica * own.length);
+    this.barrier();
+    const all = this.embeddings.slice(0, this.replicas * own.length);
+    // Nobody writes before everybody has read.
+    this.barrier();
+    return all;
+  }
+
   sumFigures(figures: readonly number[]): number[] {
     this.figures.set(figures, FIGURES * this.replica);
     this.barrier();

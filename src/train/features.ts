@@ -37,6 +37,8 @@ export async function openTrainerEncoder(options: {
     sources: [nothing, nothing],
     rows: new Int32Array(0),
     recipe: NO_AUGMENTATION,
+    method: 'simclr',
+    methodOptions: {},
     objective: ntxent(),
     seed: 0,
     batch: replicas,

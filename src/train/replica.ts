@@ -4,15 +4,16 @@ import {
   type EncoderGraph,
   elements,
   inferenceFeatures,
-  project,
+  projectAll,
   trainingFeatures,
   type Weights,
   weightSpecs,
 } from '../encoders/index.js';
 import { type AugmentRecipe, augment, normalise } from '../images/index.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
-import { simclrStep } from '../methods/index.js';
-import type { Objective } from '../negatives/index.js';
+import { type MethodRun, type MethodState, methodByName } from '../methods/index.js';
+import { type Objective, resolveObjective } from '../negatives/index.js';
+import { randomStream } from '../random.js';
 import { addressOf, emptyTensor } from '../tfjs/index.js';
 import { AdamState } from './adam.js';
 import { BatchOrder } from './batches.js';
@@ -35,7 +36,12 @@ export interface ReplicaOptions {
   readonly sources: readonly [SharedPictures, SharedPictures];
   /** Rows of the sources that are trained on. */
   readonly rows: Int32Array;
+  /** Label of each of `rows`, where the data has them. */
+  readonly labels?: Int32Array | undefined;
   readonly recipe: AugmentRecipe;
+  /** Name of the method, and all of its options. */
+  readonly method: string;
+  readonly methodOptions: Readonly<Record<string, number>>;
   readonly objective: Objective;
   readonly seed: number;
   readonly batch: number;
@@ -55,17 +61,19 @@ export interface StepFigures {
   readonly augmentMilliseconds: number;
 }
 
-/** Weights and optimiser state, copied out of the replica. */
+/** Weights, optimiser state and what the method keeps, copied out of the replica. */
 export interface ReplicaState {
   readonly weights: Weights;
   /** Adam's moments, float32 [trainable parameters] in the order of `weightSpecs`. */
   readonly m: Float32Array;
   readonly v: Float32Array;
+  readonly method: MethodState;
 }
 
 /** Share of the old running statistics that a step keeps, as PyTorch's momentum 0.1. */
 const KEEP = 0.9;
 const PURPOSE_AUGMENT = 0xa6;
+const PURPOSE_SOURCE = 0xa7;
 
 /**
  * One replica of a data-parallel run: an encoder on its own tfjs backend, stepping in lockstep with the others. All
@@ -82,6 +90,8 @@ export class Replica {
   private readonly parameterCount: number;
   private readonly adam: AdamState;
   private readonly order: BatchOrder;
+  private readonly views: 1 | 2;
+  private readonly method: MethodRun;
 
   constructor(tf: typeof tfCore, kernels: TrainingKernels, options: ReplicaOptions) {
     this.tf = tf;
@@ -107,6 +117,20 @@ export class Replica {
     this.parameterCount = specs.reduce((sum, s) => sum + (s.trainable ? elements(s.shape) : 0), 0);
     this.adam = new AdamState(kernels, this.parameterCount);
     this.order = new BatchOrder({ seed: options.seed, items: options.rows.length, batch: options.batch });
+    const method = methodByName(options.method);
+    this.views = method.views;
+    this.method = method.start({
+      tf,
+      kernels,
+      graph: options.graph,
+      tensors: variables,
+      trainable: this.trainable,
+      gather: this.exchange,
+      objective: options.objective,
+      options: options.methodOptions,
+      items: options.rows.length,
+      seed: options.seed,
+    });
   }
 
   /** Number of values that replicas exchange each step: trained parameters, then running statistics. */
@@ -128,22 +152,17 @@ export class Replica {
 
   private step(step: number, steps: number): StepFigures {
     const started = performance.now();
-    const { tf, options } = this;
+    const { options } = this;
     const items = this.order.at(step);
     const views = this.augmented(step, items);
     const augmentMilliseconds = performance.now() - started;
-    const result = simclrStep({
-      tf,
-      kernels: this.kernels,
-      graph: options.graph,
-      tensors: this.variables,
-      trainable: this.trainable,
-      gather: this.exchange,
-      objective: options.objective,
+    const { labels } = options;
+    const result = this.method.step({
       step,
-      steps,
+      objective: resolveObjective(options.objective, step, steps),
       views,
       instanceIds: items,
+      labels: labels && items.map((item) => labels[item]!),
     });
     views.dispose();
     this.publish(result.gradients, result.statistics);
@@ -154,6 +173,7 @@ export class Replica {
       steps,
     });
     this.update(step, means, learningRate);
+    this.method.updated?.();
     return {
       step,
       loss: result.loss,
@@ -164,30 +184,46 @@ export class Replica {
     };
   }
 
-  /** This replica's share of the batch: first views of its items, then second views, augmented and normalised. */
+  /** This replica's share of the batch, augmented and normalised: first views of its items, then second views. */
   private augmented(step: number, items: Int32Array): tfCore.Tensor4D {
     const { options, kernels } = this;
     const share = items.length / this.exchange.replicas;
     const first = this.exchange.replica * share;
     const size = options.sources[0].size;
-    const views = emptyTensor(this.tf, [2 * share, size, size, 3]) as tfCore.Tensor4D;
+    const views = emptyTensor(this.tf, [this.views * share, size, size, 3]) as tfCore.Tensor4D;
+    const output = addressOf(this.tf, views);
+    const bytes = 4 * size * size * 3;
     const places = Int32Array.from({ length: share }, (_, i) => first + i);
-    const rows = places.map((place) => options.rows[items[place]!]!);
-    for (const view of [0, 1] as const) {
-      augment(kernels, {
-        source: options.sources[view].data,
-        size,
-        rows,
-        items: places,
-        output: addressOf(this.tf, views) + 4 * view * share * size * size * 3,
-        recipe: options.recipe,
-        seed: options.seed,
-        purpose: PURPOSE_AUGMENT,
-        step,
-        view,
-      });
+    for (let view = 0; view < this.views; view++) {
+      for (const side of [0, 1] as const) {
+        const chosen = places.filter((place) => this.sourceOf(step, place, view) === side);
+        // Views of one source lie together, or a picture at a time where an item's source is drawn.
+        const runs = chosen.length === share ? [chosen] : Array.from(chosen, (place) => Int32Array.of(place));
+        for (const run of runs) {
+          augment(kernels, {
+            source: options.sources[side].data,
+            size,
+            rows: run.map((place) => options.rows[items[place]!]!),
+            items: run,
+            output: output + bytes * (view * share + run[0]! - first),
+            recipe: options.recipe,
+            seed: options.seed,
+            purpose: PURPOSE_AUGMENT,
+            step,
+            view,
+          });
+        }
+      }
     }
     return views;
+  }
+
+  /** Two views are of the first and the second source; one view alone is of either, so that it learns from both. */
+  private sourceOf(step: number, place: number, view: number): 0 | 1 {
+    const { sources, seed } = this.options;
+    if (this.views === 2) return view === 0 ? 0 : 1;
+    if (sources[0].data === sources[1].data) return 0;
+    return randomStream(seed, PURPOSE_SOURCE, step, place).integer(2) === 0 ? 0 : 1;
   }
 
   /** Puts gradients and batch statistics where the other replicas see them, and frees the tensors. */
@@ -288,12 +324,19 @@ export class Replica {
     });
   }
 
-  /** Projections z float32 [count, head output], unit length: what the loss compares, norms on running statistics. */
+  /**
+   * Projections z float32 [count, heads · head output], unit length: what the loss compares, norms on running statistics.
+   * Of several heads each has an equal share of the length.
+   */
   projections(pictures: Uint8Array, size: number): Float32Array {
     const { tf } = this;
     return tf.tidy(() => {
       const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
-      return project(tf, this.variables, averagePool(tf, map)).dataSync<'float32'>().slice();
+      const z = projectAll(tf, this.options.graph, this.variables, averagePool(tf, map));
+      return tf
+        .mul(tf.concat(z, 1), 1 / Math.sqrt(z.length))
+        .dataSync<'float32'>()
+        .slice();
     });
   }
 
@@ -303,10 +346,10 @@ export class Replica {
       const variable = this.variables[spec.name]!;
       weights[spec.name] = { shape: spec.shape, data: variable.dataSync<'float32'>().slice() };
     }
-    return { weights, ...this.adam.state() };
+    return { weights, ...this.adam.state(), method: this.method.state() };
   }
 
-  /** Takes over weights and optimiser state, as when a run is resumed. */
+  /** Takes over a state, as when a run is resumed. */
   restore(state: ReplicaState): void {
     for (const spec of weightSpecs(this.options.graph)) {
       const weight = state.weights[spec.name];
@@ -315,6 +358,7 @@ export class Replica {
       floats(this.kernels.heap, addressOf(this.tf, variable), variable.size).set(weight.data);
     }
     this.adam.restore(state);
+    this.method.restore(state.method);
   }
 
   /** Live tensors and bytes, to show that nothing leaks. */
@@ -324,6 +368,7 @@ export class Replica {
   }
 
   dispose(): void {
+    this.method.dispose();
     this.adam.dispose();
     for (const variable of Object.values(this.variables)) variable.dispose();
   }

@@ -7,6 +7,8 @@ import { NearmissError } from '../errors.js';
 export interface TensorFile {
   /** float32 tensors, row-major. */
   readonly tensors: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
+  /** int32 tensors, row-major. */
+  readonly integers?: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Int32Array }>>;
   /** Free text by key (`__metadata__`). */
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -23,9 +25,14 @@ const MAX_HEADER_BYTES = 100_000_000;
 export function encodeSafetensors(file: TensorFile): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: file.metadata };
   let offset = 0;
-  for (const [name, tensor] of Object.entries(file.tensors)) {
+  const all = { ...file.tensors, ...file.integers };
+  for (const [name, tensor] of Object.entries(all)) {
     const length = tensor.data.byteLength;
-    header[name] = { dtype: 'F32', shape: tensor.shape, data_offsets: [offset, offset + length] };
+    header[name] = {
+      dtype: tensor.data instanceof Int32Array ? 'I32' : 'F32',
+      shape: tensor.shape,
+      data_offsets: [offset, offset + length],
+    };
     offset += length;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
@@ -35,7 +42,7 @@ export function encodeSafetensors(file: TensorFile): Uint8Array {
   bytes.fill(0x20, 8, 8 + padded);
   bytes.set(json, 8);
   let at = 8 + padded;
-  for (const tensor of Object.values(file.tensors)) {
+  for (const tensor of Object.values(all)) {
     bytes.set(new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength), at);
     at += tensor.data.byteLength;
   }
@@ -80,6 +87,7 @@ function isEntry(value: unknown): value is HeaderEntry {
 export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
   const { header, start } = parseHeader(bytes, name);
   const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
+  const integers: Record<string, { shape: readonly number[]; data: Int32Array }> = {};
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') {
@@ -87,15 +95,18 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): TensorFile {
       continue;
     }
     if (!isEntry(value)) throw corrupt(name, `tensor '${key}' has no valid entry`);
-    if (value.dtype !== 'F32') throw corrupt(name, `tensor '${key}' has type ${value.dtype}, allowed: F32`);
+    if (value.dtype !== 'F32' && value.dtype !== 'I32') {
+      throw corrupt(name, `tensor '${key}' has type ${value.dtype}, allowed: F32, I32`);
+    }
     const [from, to] = value.data_offsets;
     const count = value.shape.reduce((product, length) => product * length, 1);
     if (to - from !== 4 * count || start + to > bytes.length) {
       throw corrupt(name, `tensor '${key}' of shape [${value.shape}] lies at ${from} to ${to}, the file is too short`);
     }
-    const data = new Float32Array(count);
-    new Uint8Array(data.buffer).set(bytes.subarray(start + from, start + to));
-    tensors[key] = { shape: value.shape, data };
+    // A copy: the bytes of a file are not aligned.
+    const { buffer } = Uint8Array.from(bytes.subarray(start + from, start + to));
+    if (value.dtype === 'F32') tensors[key] = { shape: value.shape, data: new Float32Array(buffer) };
+    else integers[key] = { shape: value.shape, data: new Int32Array(buffer) };
   }
-  return { tensors, metadata };
+  return { tensors, ...(Object.keys(integers).length > 0 ? { integers } : {}), metadata };
 }

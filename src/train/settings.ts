@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { ENCODER_NAMES } from '../encoders/index.js';
+import { ENCODER_NAMES, encoderByName, headNames } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { type AugmentRecipe, FITS, type Fit, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
-import { hcl, type Objective, parseObjective } from '../negatives/index.js';
+import { checkMethod, completeObjective, METHOD_NAMES, methodByName, resolveMethodOptions } from '../methods/index.js';
+import { type Objective, parseObjective } from '../negatives/index.js';
 
 /** Where the pictures come from. */
 export type DataSettings =
@@ -23,7 +24,10 @@ export interface TrainSettings {
   readonly encoder: string;
   /** Width and height of the encoder's input, pixels. */
   readonly imageSize: number;
-  readonly method: 'simclr';
+  /** One of `METHOD_NAMES`. */
+  readonly method: string;
+  /** All of the method's options (`Method.options`). */
+  readonly methodOptions: Readonly<Record<string, number>>;
   readonly objective: Objective;
   readonly augment: AugmentRecipe;
   /** Items a step; a step embeds twice as many views. */
@@ -63,7 +67,8 @@ const schema = z.strictObject({
   data: dataSchema,
   encoder: z.enum(ENCODER_NAMES as [string, ...string[]], `allowed: ${ENCODER_NAMES.join(', ')}`),
   imageSize: z.union([z.literal(32), z.literal(48), z.literal(64), z.literal(96)], 'allowed: 32, 48, 64, 96'),
-  method: z.literal('simclr'),
+  method: z.enum(METHOD_NAMES as [string, ...string[]], `allowed: ${METHOD_NAMES.join(', ')}`),
+  methodOptions: z.record(z.string(), z.number()).default({}),
   objective: z.unknown(),
   augment: z.unknown(),
   batch: z.int().min(2).max(65536),
@@ -116,7 +121,12 @@ export function parseTrainSettings(value: unknown, where: string): TrainSettings
   if (settings.steps === 0 && settings.minutes === 0) {
     throw new NearmissError('NM_OPTION_INVALID', `${where}: found neither steps nor minutes, allowed: one of them`);
   }
-  return { ...settings, objective: parseObjective(settings.objective), augment: parseRecipe(settings.augment) };
+  const objective = parseObjective(settings.objective);
+  const method = methodByName(settings.method);
+  const heads = headNames(encoderByName(settings.encoder)).length;
+  checkMethod(method, { ...settings, objective, heads }, where);
+  const methodOptions = resolveMethodOptions(method, settings.methodOptions, where);
+  return { ...settings, methodOptions, objective, augment: parseRecipe(settings.augment) };
 }
 
 /** What a caller may leave out. */
@@ -134,9 +144,15 @@ export function defaultWorkers(batch: number): number {
   return 1;
 }
 
+/** The first encoder with as many projection heads as a method takes. */
+function defaultEncoder(heads: number): string {
+  return ENCODER_NAMES.find((name) => headNames(encoderByName(name)).length === heads) ?? ENCODER_NAMES[0]!;
+}
+
 /**
- * Complete settings from some: `items` is the number of training items (an epoch). Defaults: HCL at τ 0.5, β 2, τ⁺ 0;
- * batch 128; Adam at 2e-3 with cosine decay; gentle augmentation for pairs and SimCLR's for single pictures.
+ * Complete settings from some: `items` is the number of training items (an epoch). Defaults: SimCLR with HCL at τ 0.5,
+ * β 2, τ⁺ 0 (another method: its own objective and encoder); batch 128; Adam at 2e-3 with cosine decay; gentle
+ * augmentation for pairs and SimCLR's for single pictures. An objective without candidates gets the method's.
  */
 export function resolveTrainSettings(input: TrainSettingsInput, items: number, where = 'settings'): TrainSettings {
   const { epochs, ...given } = input;
@@ -147,12 +163,14 @@ export function resolveTrainSettings(input: TrainSettingsInput, items: number, w
   const steps =
     given.steps ?? (minutes > 0 ? 0 : Math.max(1, Math.round(((epochs ?? DEFAULT_EPOCHS) * items) / batch)));
   const pool = given.pool ?? 2;
+  const method = methodByName(given.method ?? 'simclr');
+  const objective = completeObjective(method, parseObjective(given.objective ?? method.objective()));
   return parseTrainSettings(
     {
-      encoder: 'tiny-resnet',
+      encoder: defaultEncoder(method.heads),
       imageSize: 32,
-      method: 'simclr',
-      objective: hcl({ temperature: 0.5, beta: 2, tauPlus: 0 }),
+      method: method.name,
+      methodOptions: {},
       augment: paired ? PAIRED_RECIPE : SIMCLR_RECIPE,
       learningRate: 2e-3,
       warmup: 0,
@@ -163,6 +181,7 @@ export function resolveTrainSettings(input: TrainSettingsInput, items: number, w
       evaluateEvery: 5 * perEpoch,
       checkpointEvery: Math.min(100, 5 * perEpoch),
       ...given,
+      objective,
       pool,
       batch,
       minutes,

@@ -1,7 +1,8 @@
 import { encoderByName, initialWeights } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
+import { methodByName } from '../methods/index.js';
 import { writeCheckpoint } from './checkpoint.js';
-import { checkEnough, type TrainingData } from './data.js';
+import { checkEnough, checkLabels, type TrainingData, trainingLabels } from './data.js';
 import { allocateExchange } from './exchange.js';
 import { appendHistory, type HistoryLine, rewindHistory } from './history.js';
 import { fitReadOut } from './read-out.js';
@@ -52,11 +53,12 @@ const PROBE_STEPS = 8;
 
 /**
  * Trains an encoder on the CPU and leaves a run folder: settings, a checkpoint that a killed run resumes from to the
- * bit, and the history. Works in `settings.workers` threads. Errors: `NM_DATA_TOO_SMALL`, `NM_RUN_EXISTS`,
- * `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`, `NM_WORKER_FAILED`.
+ * bit, and the history. Works in `settings.workers` threads. Errors: `NM_DATA_TOO_SMALL`,
+ * `NM_LABELS_MISSING`, `NM_RUN_EXISTS`, `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`, `NM_WORKER_FAILED`.
  */
 export async function train(settings: TrainSettings, data: TrainingData, options: TrainOptions): Promise<TrainOutcome> {
   checkEnough(data, settings.batch);
+  checkLabels(data, settings);
   const files = runFiles(options.out);
   let resolved = settings;
   let start: { step: number; state: ReplicaState } | undefined;
@@ -86,7 +88,7 @@ export async function train(settings: TrainSettings, data: TrainingData, options
     options.onProgress?.({
       type: 'phase',
       name: 'start',
-      detail: `${resolved.workers} workers, ${await team.tier} SIMD`,
+      detail: `${resolved.workers} workers, ${team.tier} SIMD`,
     });
     if (resolved.steps === 0) resolved = await fitToTime(resolved, team);
     if (!start) await writeRunSettings(options.out, resolved);
@@ -118,7 +120,10 @@ function replicaOptions(
       { size: settings.imageSize, data: data.sources[1].data },
     ],
     rows: data.rows,
+    labels: trainingLabels(data),
     recipe: settings.augment,
+    method: settings.method,
+    methodOptions: settings.methodOptions,
     objective: settings.objective,
     seed: settings.seed,
     batch: settings.batch,
@@ -190,7 +195,9 @@ class Trainer {
 
   private imagesPerSecond(): number {
     const taken = this.step - this.first;
-    return this.milliseconds > 0 ? (2 * this.settings.batch * taken * 1000) / this.milliseconds : 0;
+    return this.milliseconds > 0
+      ? (methodByName(this.settings.method).views * this.settings.batch * taken * 1000) / this.milliseconds
+      : 0;
   }
 
   private onStep(figures: StepFigures): void {

@@ -40,6 +40,7 @@ async function writeRun(folder: string, pictures: string, steps: number, seed: n
     weights: initialWeights(graph, seed),
     m: new Float32Array(moments),
     v: new Float32Array(moments),
+    method: {},
   };
   const readOut = steps === settings.steps ? { readOut: { pool: settings.pool } } : {};
   await writeCheckpoint(files.checkpoint, graph, { step: steps, state, ...readOut });

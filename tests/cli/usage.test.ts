@@ -42,7 +42,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['train a --out run --temprature 1', ["unknown option '--temprature'"]],
   ['train a --out run --image-size 40', ['--image-size', "Found '40'", '32, 48, 64, 96']],
   ['train a --out run --encoder resnet50', ['--encoder', "Found 'resnet50'", 'tiny-resnet, tiny-mobile']],
-  ['train a --out run --method moco', ['--method', "Found 'moco'", 'simclr']],
+  ['train a --out run --method byol', ['--method', "Found 'byol'", 'simclr']],
   ['train a --out run --objective triplet', ['--objective', "Found 'triplet'", 'ntxent, debiased, hcl, ring']],
   ['train a --out run --temperature 0', ['--temperature', "Found '0'", 'above 0']],
   ['train a --out run --beta x', ['--beta', "Found 'x'", 'from 0 to 100']],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type EncoderGraph, parameterCount } from '../../src/encoders/graph.js';
+import { type EncoderGraph, headNames, parameterCount } from '../../src/encoders/graph.js';
 import { ENCODER_NAMES, encoderByName, tinyMobile, tinyResnet } from '../../src/encoders/networks.js';
 import { NearmissError } from '../../src/errors.js';
 
@@ -26,6 +26,12 @@ function shapes(graph: EncoderGraph): Map<string, MapShape> {
     } else if (node.op === 'norm') {
       expect(node.channels, node.name).toBe(of(node.input).channels);
       known.set(node.name, of(node.input));
+    } else if (node.op === 'lab') {
+      known.set(node.name, { channels: node.channels === 'l' ? 1 : 2, shrink: 1 });
+    } else if (node.op === 'concat') {
+      const [a, b] = node.inputs.map(of);
+      expect(a!.shrink, node.name).toBe(b!.shrink);
+      known.set(node.name, { channels: a!.channels + b!.channels, shrink: a!.shrink });
     } else {
       const { channels, shrink } = of(node.input);
       expect(node.inputChannels, node.name).toBe(channels);
@@ -46,7 +52,7 @@ describe.each(ENCODER_NAMES)('%s', (name) => {
   it('fits together, down to the feature map and head that it states', () => {
     const last = shapes(graph).get(graph.nodes.at(-1)!.name);
     expect(last).toEqual({ channels: graph.featureChannels, shrink: graph.downsampling });
-    expect(graph.head[0]).toBe(graph.featureChannels);
+    expect(graph.head[0] * headNames(graph).length).toBe(graph.featureChannels);
   });
 
   it('follows each convolution by its batch norm', () => {
@@ -56,7 +62,9 @@ describe.each(ENCODER_NAMES)('%s', (name) => {
   });
 
   it('ends in a rectified map, so that its average tells where features are', () => {
-    expect(graph.nodes.at(-1)).toMatchObject({ relu: true });
+    const last = graph.nodes.at(-1)!;
+    const ends = last.op === 'concat' ? last.inputs : [last.name];
+    for (const end of ends) expect(graph.nodes.find(({ name }) => name === end)).toMatchObject({ relu: true });
   });
 
   it('divides every picture size that training allows', () => {

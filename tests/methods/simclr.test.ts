@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { initialWeights, tinyMobile, tinyResnet, weightSpecs } from '../../src/encoders/index.js';
 import { NO_AUGMENTATION } from '../../src/images/index.js';
 import type { TrainingKernels } from '../../src/kernels/index.js';
-import { type StepResult, simclrStep } from '../../src/methods/index.js';
-import { hcl, ntxent, ring } from '../../src/negatives/index.js';
+import { methodByName, type StepResult } from '../../src/methods/index.js';
+import { hcl, ntxent, resolveObjective, ring } from '../../src/negatives/index.js';
 import { randomStream } from '../../src/random.js';
 import { install } from '../../src/tfjs/index.js';
 import { BatchOrder } from '../../src/train/batches.js';
@@ -26,7 +26,7 @@ function randomPixels(count: number): Uint8Array {
   return Uint8Array.from({ length: count * 32 * 32 * 3 }, () => random.integer(256));
 }
 
-describe('simclrStep', () => {
+describe('a step of SimCLR', () => {
   const cases = { 'NT-Xent': ntxent(), HCL: hcl(), ring: ring({ temperature: 0.5, inner: 0.1, outer: 0.6 }) };
   for (const [name, objective] of Object.entries(cases)) {
     for (const graph of [tinyResnet(), tinyMobile()]) {
@@ -41,20 +41,21 @@ describe('simclrStep', () => {
         const trainable = Object.values(variables).filter((variable) => variable.trainable);
         const exchange = allocateExchange({ replicas: 1, views: 2 * ITEMS, dim: graph.head[2], values: 1 });
         const views = tf.randomUniform([2 * ITEMS, 32, 32, 3], -2, 2, 'float32', 11) as tf.Tensor4D;
+        const run = methodByName('simclr').start({
+          tf,
+          kernels,
+          graph,
+          tensors: variables,
+          trainable,
+          gather: new Exchange(exchange, 0),
+          objective,
+          options: {},
+          items: ITEMS,
+          seed: 0,
+        });
+        const instanceIds = Int32Array.from({ length: ITEMS }, (_, i) => i);
         const step = (): StepResult =>
-          simclrStep({
-            tf,
-            kernels,
-            graph,
-            tensors: variables,
-            trainable,
-            gather: new Exchange(exchange, 0),
-            objective,
-            step: 50,
-            steps: 100,
-            views,
-            instanceIds: Int32Array.from({ length: ITEMS }, (_, i) => i),
-          });
+          run.step({ step: 50, objective: resolveObjective(objective, 50, 100), views, instanceIds });
         const { gradients } = step();
         const squared = trainable.reduce((sum, v) => sum + tf.sum(tf.square(gradients[v.name]!)).dataSync()[0]!, 0);
         const start = trainable.map((variable) => tf.mul(variable, 1));
@@ -107,6 +108,8 @@ describe('data-parallel gradients', () => {
         sources: [pictures, pictures],
         rows,
         recipe: NO_AUGMENTATION,
+        method: 'simclr',
+        methodOptions: {},
         objective: hcl(),
         seed,
         batch: 8,

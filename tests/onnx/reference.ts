@@ -39,6 +39,38 @@ function convolve(node: Extract<EncoderNode, { op: 'conv' }>, x: Map64, weights:
   return { side, channels: outputs, data };
 }
 
+/** L, a, b of bytes r, g, b: scikit-image's color.rgb2lab, D65. */
+export function rgbToLab(rgb: readonly number[]): [number, number, number] {
+  const linear = rgb.map((byte) => {
+    const u = byte / 255;
+    return u <= 0.04045 ? u / 12.92 : ((u + 0.055) / 1.055) ** 2.4;
+  });
+  const matrix = [
+    [0.412453, 0.35758, 0.180423],
+    [0.212671, 0.71516, 0.072169],
+    [0.019334, 0.119193, 0.950227],
+  ];
+  const white = [0.95047, 1, 1.08883];
+  const [x, y, z] = matrix.map((row, i) => {
+    const t = row.reduce((sum, m, j) => sum + m * linear[j]!, 0) / white[i]!;
+    return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;
+  }) as [number, number, number];
+  return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+}
+
+/** Lightness or colour of normalised pixels, scaled to -1 … 1 as in CMC's training script. */
+function labMap(x: Map64, channels: 'l' | 'ab'): Map64 {
+  const centre = [50, (-86.183 + 98.233) / 2, (-107.857 + 94.478) / 2];
+  const deviation = [50, (86.183 + 98.233) / 2, (107.857 + 94.478) / 2];
+  const data: number[] = [];
+  for (let at = 0; at < x.data.length; at += 3) {
+    const bytes = [0, 1, 2].map((c) => Math.min(255, Math.max(0, x.data[at + c]! * 64 + 128)));
+    const lab = rgbToLab(bytes).map((value, c) => (value - centre[c]!) / deviation[c]!);
+    data.push(...(channels === 'l' ? lab.slice(0, 1) : lab.slice(1)));
+  }
+  return { side: x.side, channels: channels === 'l' ? 1 : 2, data: Float64Array.from(data) };
+}
+
 /** The encoder's definition, one picture (uint8, size x size x 3) at a time: convolve, normalise, rectify, add. */
 export function referenceMap(graph: EncoderGraph, weights: Weights, picture: Uint8Array, size: number): Map64 {
   const image = { side: size, channels: 3, data: Float64Array.from(picture, (p) => (p - 128) / 64) };
@@ -57,6 +89,15 @@ export function referenceMap(graph: EncoderGraph, weights: Weights, picture: Uin
         return node.relu ? Math.max(0, y) : y;
       });
       last = { ...x, data };
+    } else if (node.op === 'lab') last = labMap(maps[node.input]!, node.channels);
+    else if (node.op === 'concat') {
+      const [a, b] = node.inputs.map((name) => maps[name]!) as [Map64, Map64];
+      const channels = a.channels + b.channels;
+      const data = Float64Array.from({ length: a.side * a.side * channels }, (_, at) => {
+        const [place, c] = [Math.floor(at / channels), at % channels];
+        return c < a.channels ? a.data[place * a.channels + c]! : b.data[place * b.channels + c - a.channels]!;
+      });
+      last = { side: a.side, channels, data };
     } else {
       const [a, b] = node.inputs.map((name) => maps[name]!) as [Map64, Map64];
       const data = a.data.map((value, at) => (node.relu ? Math.max(0, value + b.data[at]!) : value + b.data[at]!));

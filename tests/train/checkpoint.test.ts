@@ -15,6 +15,10 @@ const checkpoint = {
     weights: initialWeights(graph, 5),
     m: Float32Array.from({ length: parameters }, (_, i) => i / 7),
     v: new Float32Array(parameters).fill(1e-9),
+    method: {
+      'queue.rows': { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, -0) },
+      'queue.ids': { shape: [2], data: Int32Array.of(-1, 2 ** 31 - 1) },
+    },
   },
   readOut: {
     pool: 2 as const,
@@ -29,7 +33,10 @@ function digest(value: typeof checkpoint | Awaited<ReturnType<typeof readCheckpo
   const tensors: Record<string, Float32Array> = { m: value.state.m, v: value.state.v };
   for (const [name, weight] of Object.entries(value.state.weights)) tensors[`${name} [${weight.shape}]`] = weight.data;
   const { mean, matrix } = value.readOut!.whitening!;
-  const all = Object.entries({ ...tensors, mean, matrix });
+  const kept = Object.entries(value.state.method).map(
+    ([name, { shape, data }]) => [`${name} [${shape}]`, data] as const,
+  );
+  const all = [...Object.entries({ ...tensors, mean, matrix }), ...kept];
   return Object.fromEntries(all.map(([name, data]) => [name, createHash('sha256').update(data).digest('hex')]));
 }
 
@@ -48,7 +55,7 @@ beforeAll(async () => {
 });
 
 describe('checkpoints', () => {
-  it('give back weights, moments, step and read-out, bit for bit', async () => {
+  it('give back weights, moments, what the method keeps, step and read-out, bit for bit', async () => {
     const read = await readCheckpoint(path, graph);
     expect(read.step).toBe(17);
     expect(read.readOut?.pool).toBe(2);

@@ -9,6 +9,7 @@ const file = {
     scalar: { shape: [], data: Float32Array.of(7) },
     empty: { shape: [0, 4], data: new Float32Array(0) },
   },
+  integers: { ids: { shape: [3], data: Int32Array.of(-1, 0, 2 ** 31 - 1) } },
   metadata: { step: '12', note: 'ä → ß' },
 };
 
@@ -34,7 +35,8 @@ describe('safetensors', () => {
     expect(length % 8).toBe(0);
     const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
     expect(header['encoder.stem.kernel']).toEqual({ dtype: 'F32', shape: [2, 3], data_offsets: [0, 24] });
-    expect(bytes.length).toBe(8 + length + 28);
+    expect(header['ids']).toEqual({ dtype: 'I32', shape: [3], data_offsets: [28, 40] });
+    expect(bytes.length).toBe(8 + length + 40);
   });
 
   it('refuses every truncation', () => {

@@ -163,6 +163,8 @@ describe('replicas', () => {
       sources: [data.sources[0], data.sources[1]],
       rows: data.rows,
       recipe: augment,
+      method: 'simclr',
+      methodOptions: {},
       objective,
       seed: 3,
       batch,
