@@ -18,6 +18,22 @@ export interface OptimiseExports {
     decay: number,
     shrink: number,
   ): void;
+  /** g = gain·(gradient + decay·parameter), v = momentum·v + g, parameter -= rate·(v, or momentum·v + g for nesterov). */
+  momentumStep(
+    parameter: number,
+    v: number,
+    gradient: number,
+    length: number,
+    momentum: number,
+    gain: number,
+    rate: number,
+    decay: number,
+    nesterov: number,
+  ): void;
+  /** target = keep·target + add·source. */
+  blend(target: number, source: number, length: number, keep: number, add: number): void;
+  /** Σ (values + scale·others)². */
+  squaredNorm(values: number, others: number, length: number, scale: number): number;
 }
 
 /** Adam's memory: addresses of float32 [length] in the kernels' heap. All but the gradient are updated in place. */
