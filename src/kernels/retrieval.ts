@@ -1,67 +1,92 @@
 import { NearmissError } from '../errors.js';
-import { chooseTier, compileModule, type SimdTier, selfCheck } from './load.js';
-import { RowTable, type ScanExports, type ScanKernels } from './scan.js';
+import type { EncodeExports } from './encode.js';
+import type { ListsExports } from './lists.js';
+import { chooseTier, compileModule, type ModuleSource, type SimdTier, selfCheck } from './load.js';
+import type { PrepareExports } from './prepare.js';
+import { checkRetrieval, type RetrievalCheck } from './retrieval-check.js';
+import type { RotateExports } from './rotate.js';
+import type { ScanExports, ScanKernels } from './scan.js';
+import type { ScanCodesExports } from './scan-codes.js';
+import type { ScanFloatsExports } from './scan-floats.js';
 
 /** What the retrieval module exports; each kernel's file declares its part. */
-export interface RetrievalExports extends ScanExports {
+export interface RetrievalExports
+  extends EncodeExports,
+    ListsExports,
+    PrepareExports,
+    RotateExports,
+    ScanCodesExports,
+    ScanExports,
+    ScanFloatsExports {
   readonly memory: WebAssembly.Memory;
   probeMadd(a: number, b: number, c: number): number;
 }
+
+/** Writes the float32 vector of a row into the module's memory and returns its address; errors end the scan. */
+export type RowReader = (row: number) => number;
 
 /** The retrieval kernels with a memory of their own. */
 export interface RetrievalKernels extends ScanKernels {
   readonly tier: SimdTier;
   readonly exports: RetrievalExports;
+  /** Whether scans may start with the 5-bit query (`scanCoarse`). */
+  readonly coarse: boolean;
+  /** Why not, where they may not. */
+  readonly coarseFault?: string;
+  /** Sets who reads the vectors of segments that do not hold them. */
+  onRead(reader: RowReader): void;
 }
 
-async function instantiate(tier: SimdTier): Promise<RetrievalKernels> {
-  const module = await compileModule('retrieval', tier);
-  const instance = await WebAssembly.instantiate(module);
+export interface RetrievalOptions {
+  /** Default: the best tier this engine has. */
+  readonly tier?: SimdTier;
+  /** Where the modules are, for bundles, which are not beside dist/wasm. */
+  readonly modules?: Partial<Readonly<Record<SimdTier, ModuleSource>>>;
+}
+
+async function instantiate(
+  module: WebAssembly.Module,
+): Promise<Pick<RetrievalKernels, 'exports' | 'memory' | 'onRead'>> {
+  let read: RowReader = (row) => {
+    throw new NearmissError('NM_SELF_CHECK_FAILED', `row ${row}: found a scan that needs its vector, allowed: none`);
+  };
+  const rows = { read: (row: number): number => read(row) };
+  const instance = await WebAssembly.instantiate(module, { rows });
   const exports = instance.exports as unknown as RetrievalExports;
-  return { tier, exports, memory: exports.memory };
+  return {
+    exports,
+    memory: exports.memory,
+    onRead(reader) {
+      read = reader;
+    },
+  };
 }
 
-/**
- * Scores of small whole numbers are exact in float32, fused or not, so both scan kernels have one right answer:
- * row i holds i everywhere and the query is ones, hence score i * dimension, best row last.
- */
-function checkScan({ exports, memory, tier }: RetrievalKernels): void {
-  const dimension = 21;
-  const count = 13;
-  const table = new RowTable({ exports, memory }, dimension);
-  table.reserve(count);
-  const rows = table.view(0, count);
-  for (let i = 0; i < rows.length; i++) rows[i] = Math.floor(i / dimension);
-  for (const queries of [1, 4]) {
-    const { rows: found, scores } = table.search(new Float32Array(queries * dimension).fill(1), 2, count);
-    for (let i = 0; i < found.length; i++) {
-      const row = count - 1 - (i % 2);
-      if (found[i] === row && scores[i] === row * dimension) continue;
-      throw new NearmissError(
-        'NM_SELF_CHECK_FAILED',
-        `${tier} SIMD: a scan gave row ${found[i]} with ${scores[i]}, allowed: row ${row} with ${row * dimension}`,
-      );
-    }
-  }
-}
+const checked = new WeakMap<WebAssembly.Module, Promise<RetrievalCheck>>();
 
-const checked = new Map<SimdTier, Promise<void>>();
-
-/**
- * Loads the retrieval kernels in the best tier or the one asked for, each call with a new memory of their own; a tier is
- * checked once. Works in Node and in browsers, without tfjs.
- */
-export async function loadRetrievalKernels(options: { readonly tier?: SimdTier } = {}): Promise<RetrievalKernels> {
-  const tier = await chooseTier(options.tier);
-  let check = checked.get(tier);
-  if (!check) {
-    check = instantiate(tier).then((kernels) => {
-      selfCheck(kernels.exports.probeMadd, tier);
-      checkScan(kernels);
+/** The self-check of a module, once. */
+function check(module: WebAssembly.Module, tier: SimdTier): Promise<RetrievalCheck> {
+  let result = checked.get(module);
+  if (!result) {
+    result = instantiate(module).then(({ exports }) => {
+      selfCheck(exports.probeMadd, tier);
+      return checkRetrieval(exports, tier);
     });
-    check.catch(() => checked.delete(tier));
-    checked.set(tier, check);
+    result.catch(() => checked.delete(module));
+    checked.set(module, result);
   }
-  await check;
-  return instantiate(tier);
+  return result;
+}
+
+/**
+ * Loads the retrieval kernels in the best tier or the one asked for, each call with a new memory of their own; a module
+ * is checked and warmed once, which takes some 30 ms. Works in Node and in browsers, without tfjs.
+ *
+ * @throws `NM_SIMD_UNSUPPORTED`, `NM_KERNELS_MISSING`, `NM_SELF_CHECK_FAILED`
+ */
+export async function loadRetrievalKernels(options: RetrievalOptions = {}): Promise<RetrievalKernels> {
+  const tier = await chooseTier(options.tier);
+  const module = await compileModule('retrieval', tier, options.modules?.[tier]);
+  const result = await check(module, tier);
+  return { tier, ...result, ...(await instantiate(module)) };
 }

@@ -4,7 +4,7 @@ import { NearmissError } from '../errors.js';
 export interface ScanExports {
   clearTop(heap: number, k: number): void;
   scanRows(rows: number, first: number, end: number, dim: number, query: number, heap: number, k: number): void;
-  scanPanel(
+  scanPanelOld(
     rows: number,
     first: number,
     end: number,
@@ -31,8 +31,9 @@ export interface TopRows {
   readonly scores: Float32Array;
 }
 
-/** Largest k of a search. */
-export const MAX_TOP = 1000;
+import { MAX_TOP } from './retrieval-layout.js';
+
+export { MAX_TOP } from './retrieval-layout.js';
 
 const LANES = 8;
 const PANELS = 8;
@@ -160,7 +161,7 @@ export class RowTable {
       for (let p = 0; p < panels; p++) {
         const panel = this.#panels + p * dimension * LANES * 4;
         const heaps = this.#heaps + p * LANES * k * ENTRY;
-        exports.scanPanel(this.#rows, start, stop, dimension, panel, this.#worst + p * LANES * 4, heaps, k);
+        exports.scanPanelOld(this.#rows, start, stop, dimension, panel, this.#worst + p * LANES * 4, heaps, k);
       }
     }
   }

@@ -57,7 +57,7 @@ export interface EngineHits {
 export interface ListOptions {
   /** Recall of the k best that `approximate` search shall reach, above 0, at most 1. Default 0.98. */
   readonly recall?: number;
-  /** For which k the recall is measured, 1 … 1,000. Default 10. */
+  /** For which k the recall is measured, 1 … 999. Default 10. */
   readonly k?: number;
   /** Number of lists, 1 … 65,536; default about the square root of the rows. */
   readonly lists?: number;
@@ -87,8 +87,9 @@ export interface ListReport {
 
 /**
  * Exact search over vectors in memory: the answer of a full float32 scan, proven for each query, at the cost of reading
- * int8 codes (assembly/codes.ts has the proof). Rows are numbered in the order in which they are added; a removed row
- * keeps its number until `compact`. Runs in Node and in browsers; all calls are synchronous but `buildLists`.
+ * int8 codes (assembly/scan-codes.ts has the proof). Rows are numbered in the order in which they are added; a removed row
+ * keeps its number until `compact`. Runs in Node and in browsers; all calls are synchronous but `buildLists`. Made by
+ * `createSearchEngine`.
  */
 export interface SearchEngine {
   readonly dimension: number;
@@ -150,8 +151,3 @@ export interface SearchEngine {
    */
   buildLists(options?: ListOptions): Promise<ListReport>;
 }
-
-/*
- * Made by `createSearchEngine(kernels, options)` of search-engine.ts, at once; `kernels` is a `loadRetrievalKernels()` of its own
- * for each engine, whose memory it takes over.
- */
