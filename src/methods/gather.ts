@@ -7,7 +7,7 @@ export interface Gather {
   readonly embeddings: Float32Array;
   /** Waits until all replicas are here. */
   barrier(): void;
-  /** All replicas' `own` (equally long, together no longer than `embeddings`) one after the other; a copy. */
+  /** All replicas' `own`, equally long, one after the other in replica order; a copy. */
   allGather(own: Float32Array): Float32Array;
   /** This replica's own gradient with respect to all embeddings, float32 [views, dim], shared. */
   ownEmbeddingGradient(): Float32Array;

@@ -61,6 +61,8 @@ export interface StepInput {
   readonly step: number;
   /** The objective's numbers at this step. */
   readonly objective: ResolvedObjective;
+  /** Learning rate of the encoder at this step; what else a method trains follows it. */
+  readonly learningRate: number;
   /** Normalised pictures [views · share, size, size, 3]: first views of this replica's items, then second views. */
   readonly views: tfCore.Tensor4D;
   /** Ids of the whole batch's items [batch]; this replica's share lies at replica · share. */

@@ -1,10 +1,14 @@
 import { NearmissError } from '../errors.js';
 import type { Objective } from '../negatives/index.js';
+import { cmc } from './cmc.js';
+import { instance } from './instance.js';
 import type { Method } from './method.js';
+import { moco } from './moco.js';
 import { simclr } from './simclr.js';
+import { supervised } from './supervised.js';
 
 /** All methods, in the order that lists show them. A new method is one file and its entry here. */
-export const METHODS: readonly Method[] = [simclr];
+export const METHODS: readonly Method[] = [simclr, moco, instance, cmc, supervised];
 
 export const METHOD_NAMES: readonly string[] = METHODS.map(({ name }) => name);
 

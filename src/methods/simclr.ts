@@ -1,13 +1,17 @@
 import { floats } from '../kernels/index.js';
-import { contrastBatch, hcl, type ResolvedObjective } from '../negatives/index.js';
+import { contrastBatch, hcl, takeWorkspace } from '../negatives/index.js';
+import { randomStream } from '../random.js';
 import { type Contrast, embedAndContrast } from './embed.js';
 import { type Method, type MethodContext, STATELESS, type StepInput } from './method.js';
+import { NegativeGenerator } from './negative-generator.js';
+
+const PURPOSE_MIX = 0x3c;
 
 /**
  * SimCLR (Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations", algorithm 1) with
  * any in-batch objective: two views of each item are embedded, each view is an anchor whose positive is the other, and
  * the views of all other items are its negatives. Negatives span the whole batch: the replicas exchange their embeddings
- * inside the loss. It keeps nothing from step to step.
+ * inside the loss. It keeps nothing from step to step, unless the objective has a generator of negatives.
  */
 export const simclr: Method = {
   name: 'simclr',
@@ -18,59 +22,75 @@ export const simclr: Method = {
   heads: 1,
   options: {},
   objective: () => hcl({ temperature: 0.5, beta: 2, tauPlus: 0 }),
-  start: (context) => ({
-    ...STATELESS,
-    step: (input: StepInput) =>
-      embedAndContrast(context, input.views, ([z], dim) => contrastAcrossReplicas(context, input, z!, dim)),
-  }),
+  start(context) {
+    const generator = NegativeGenerator.of(context);
+    return {
+      ...(generator ? keptBy(generator) : STATELESS),
+      step: (input: StepInput) =>
+        embedAndContrast(context, input.views, ([z], dim) => contrastAcross(context, input, generator, z!, dim)),
+    };
+  },
 };
+
+function keptBy(generator: NegativeGenerator): typeof STATELESS {
+  return {
+    state: () => generator.state(),
+    restore: (state) => generator.restore(state),
+    dispose: () => generator.dispose(),
+  };
+}
 
 /**
  * Loss and gradient with respect to this replica's z [2 · share, dim]. All embeddings are gathered, each replica takes
  * its own items' views as anchors, and a row's gradient is the sum of what all replicas' anchors do to it.
  */
-export function contrastAcrossReplicas(
-  { kernels, gather }: Pick<MethodContext, 'kernels' | 'gather'>,
-  { instanceIds, objective }: { readonly instanceIds: Int32Array; readonly objective: ResolvedObjective },
+function contrastAcross(
+  { kernels, gather, seed }: MethodContext,
+  input: StepInput,
+  generator: NegativeGenerator | undefined,
   z: Float32Array,
   dim: number,
 ): Contrast {
+  const { instanceIds, labels, objective, step } = input;
   const share = z.length / dim / 2;
-  const count = 2 * instanceIds.length;
+  const batch = instanceIds.length;
+  const count = 2 * batch;
   const first = gather.replica * share;
   // Global rows: first views of all items, then second views.
-  const ranges = [first, count / 2 + first] as const;
+  const ranges = [first, batch + first] as const;
   gather.embeddings.set(z.subarray(0, share * dim), ranges[0] * dim);
   gather.embeddings.set(z.subarray(share * dim), ranges[1] * dim);
   gather.barrier();
 
   const { heap } = kernels;
-  const bytes = 4 * count * dim;
-  const rows = heap.malloc(bytes);
-  const gradientRows = heap.malloc(bytes);
+  const length = count * dim;
+  const { at, release } = takeWorkspace(heap, { rows: 4 * length, gradient: 4 * length });
   let loss = 0;
   let positiveSimilarity = 0;
   try {
-    floats(heap, rows, count * dim).set(gather.embeddings.subarray(0, count * dim));
-    floats(heap, gradientRows, count * dim).fill(0);
+    floats(heap, at.rows, length).set(gather.embeddings.subarray(0, length));
+    floats(heap, at.gradient, length).fill(0);
+    // Both views of an item share what is generated for the first.
+    const generated = generator?.generate(input, gather.embeddings.slice(0, batch * dim), 0);
     for (const from of ranges) {
-      const anchors = [from, from + share] as const;
       const part = contrastBatch(kernels, {
-        rows,
+        rows: at.rows,
         count,
         dim,
         instanceIds,
-        anchors,
+        labels,
+        anchors: [from, from + share],
         objective,
-        gradient: gradientRows,
+        gradient: at.gradient,
+        mixing: { kind: 'random', random: (anchor) => randomStream(seed, PURPOSE_MIX, step, anchor) },
+        generated,
       });
       loss += part.loss;
       positiveSimilarity += part.positiveSimilarity;
     }
-    gather.ownEmbeddingGradient().set(floats(heap, gradientRows, count * dim));
+    gather.ownEmbeddingGradient().set(floats(heap, at.gradient, length));
   } finally {
-    heap.free(gradientRows);
-    heap.free(rows);
+    release();
   }
   const total = gather.sumFigures([loss, positiveSimilarity]);
 
@@ -79,5 +99,6 @@ export function contrastAcrossReplicas(
     const target = gradient.subarray(view * share * dim, (view + 1) * share * dim);
     gather.sumEmbeddingGradients(from * dim, (from + share) * dim, target);
   });
+  generator?.learn(input, 1);
   return { loss: total[0]! / count, positiveSimilarity: total[1]! / count, gradients: [gradient] };
 }

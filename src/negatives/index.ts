@@ -46,3 +46,4 @@ export {
 export { type RankedNegatives, type RankNegativesInput, rankNegatives } from './ranking.js';
 export { type AdaptiveValue, resolveObjective } from './resolve-objective.js';
 export { resolveSetting, type ScheduleSpec, type Setting } from './schedules.js';
+export { takeWorkspace, type Workspace } from './workspace.js';

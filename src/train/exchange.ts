@@ -111,29 +111,39 @@ export class Exchange implements Gather {
   }
 
   allGather(own: Float32Array): Float32Array {
-    this.embeddings.set(own, this.replica * own.length);
-    this.barrier();
-    const all = this.embeddings.slice(0, this.replicas * own.length);
-    // Nobody writes before everybody has read.
-    this.barrier();
+    const all = new Float32Array(this.replicas * own.length);
+    // In parts, where it is longer than the shared memory for embeddings.
+    const part = Math.max(1, Math.floor(this.embeddings.length / this.replicas));
+    for (let from = 0; from < own.length; from += part) {
+      const length = Math.min(part, own.length - from);
+      this.embeddings.set(own.subarray(from, from + length), this.replica * length);
+      this.barrier();
+      for (let r = 0; r < this.replicas; r++) {
+        all.set(this.embeddings.subarray(r * length, (r + 1) * length), r * own.length + from);
+      }
+      // Nobody writes before everybody has read.
+      this.barrier();
+    }
     return all;
   }
 
   sumFigures(figures: readonly number[]): number[] {
     this.figures.set(figures, FIGURES * this.replica);
     this.barrier();
-    return figures.map((_, index) => {
+    const sums = figures.map((_, index) => {
       let sum = 0;
       for (let r = 0; r < this.replicas; r++) sum += this.figures[FIGURES * r + index]!;
       return sum;
     });
+    // Nobody writes the next figures before everybody has read these.
+    this.barrier();
+    return sums;
   }
 
   /** Whether to stop now: asked at the end of a step, all replicas get the same answer, whenever the request came. */
   agreeToStop(): boolean {
     this.barrier();
     const [stop = 0] = this.sumFigures([Atomics.load(this.control, STOP)]);
-    this.barrier();
     return stop > 0;
   }
 

@@ -1,0 +1,57 @@
+import { instance as instanceObjective } from '../negatives/index.js';
+import { embedAndContrast } from './embed.js';
+import { MemoryBank } from './memory-bank.js';
+import type { Method, MethodRun, StepInput } from './method.js';
+
+/**
+ * Contrastive multiview coding (Tian et al. 2019) of lightness against colour: one crop of each item is split into L and
+ * ab of CIE Lab, two encoders of half the width embed one each, and each view's embedding is an anchor in the bank of the
+ * OTHER view's. The two losses are added. Rows are drawn alike from both banks; with a ring each has its own ranking.
+ * Colour jitter would destroy the relation that is learned: use a recipe without it (`colour-matters` has next to none).
+ */
+export const cmc: Method = {
+  name: 'cmc',
+  title: 'lightness against colour, an encoder and a bank for each (Tian et al. 2019)',
+  views: 1,
+  positives: 'views',
+  candidates: { kind: 'bank', draws: 4096 },
+  heads: 2,
+  options: {
+    momentum: { default: 0.5, from: 0, below: 1, help: 'share of its old row that an item keeps in a bank' },
+  },
+  objective: () => instanceObjective(),
+  start(context): MethodRun {
+    const { gather } = context;
+    const lightBank = new MemoryBank(context, 'bank.l', 0);
+    const colourBank = new MemoryBank(context, 'bank.ab', 1);
+    return {
+      step(input: StepInput) {
+        const batch = input.instanceIds.length;
+        return embedAndContrast(context, input.views, ([light, colour]) => {
+          const ofLight = colourBank.contrast(input, light!);
+          const ofColour = lightBank.contrast(input, colour!);
+          lightBank.push(light!, input.instanceIds);
+          colourBank.push(colour!, input.instanceIds);
+          const [loss = 0, similarity = 0] = gather.sumFigures([
+            ofLight.loss + ofColour.loss,
+            (ofLight.positiveSimilarity + ofColour.positiveSimilarity) / 2,
+          ]);
+          return {
+            loss: loss / batch,
+            positiveSimilarity: similarity / batch,
+            gradients: [ofLight.gradient, ofColour.gradient],
+          };
+        });
+      },
+      state: () => ({ ...lightBank.state(), ...colourBank.state() }),
+      restore(state) {
+        lightBank.restore(state);
+        colourBank.restore(state);
+      },
+      dispose() {
+        lightBank.dispose();
+        colourBank.dispose();
+      },
+    };
+  },
+};
