@@ -11,6 +11,7 @@ export interface ErrorEntry {
 
 export type ErrorCode =
   | 'NM_CHECKPOINT_CORRUPT'
+  | 'NM_CODES_INVALID'
   | 'NM_DATA_TOO_SMALL'
   | 'NM_EMOJI_MISSING'
   | 'NM_ENCODER_COLLAPSED'
@@ -70,6 +71,7 @@ export type ErrorCode =
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_CHECKPOINT_CORRUPT: { status: 500, hint: 'Start a new run, or restore the file from a copy.' },
+  NM_CODES_INVALID: { status: 500, hint: 'Encode the vectors again, with `add`.' },
   NM_DATA_TOO_SMALL: { status: 400, hint: 'Add pictures, or use a smaller --batch.' },
   NM_EMOJI_MISSING: { status: 400, hint: 'Run `npm install emoji-datasource-google emoji-datasource-twitter`.' },
   NM_ENCODER_COLLAPSED: { status: 422, hint: 'Train with a lower learning rate, or on more varied pictures.' },
