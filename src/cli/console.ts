@@ -58,7 +58,7 @@ export function openConsole(json: boolean, signal: AbortSignal): Console {
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const cells = [header, ...rows.map((row) => row.map(String))];
   const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const numeric = header.map((_, column) => rows.every((row) => /^[\d.,%]*$/.test(String(row[column] ?? ''))));
+  const numeric = header.map((_, column) => rows.every((row) => /^-?[\d.,%]*$/.test(String(row[column] ?? ''))));
   const line = (row: readonly string[]): string =>
     row
       .map((cell, c) => (numeric[c] ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))

@@ -21,7 +21,8 @@ import { type Console, duration, percent } from './console.js';
 import { exportRun } from './export.js';
 import { indexSource } from './index-command.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
-import { runReport, titleOf } from './run-report.js';
+import { runReport } from './run-report.js';
+import { titleOf } from './titles.js';
 import { load, refuseRun, runTraining } from './train.js';
 
 interface DemoFlags {

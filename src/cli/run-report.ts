@@ -21,7 +21,10 @@ import {
   type TrainingData,
   trainedEncoder,
 } from '../train/index.js';
+import { embeddingMap } from './embedding-map.js';
+import { findFalseNegatives } from './false-negatives.js';
 import { objectiveName } from './results.js';
+import { titleOf } from './titles.js';
 import { version } from './version.js';
 
 /** Pictures that are searched at most: beyond it an even sample. */
@@ -54,6 +57,7 @@ export async function runReport(run: Run, data: TrainingData): Promise<ReportDat
   try {
     const losses = history.filter((line) => line.type === 'step');
     const ranked = await rankedNegatives(run, data, after);
+    const map = await embeddingMap(data, after, readOut, graph.featureChannels, settings.seed);
     return {
       title: `nearmiss: ${settings.encoder}, ${checkpoint.step} steps`,
       loss: losses.map(({ step, loss }) => [step, loss] as const),
@@ -61,6 +65,8 @@ export async function runReport(run: Run, data: TrainingData): Promise<ReportDat
       ...ranked,
       neighbours: await neighbours(data, before, after, readOut, graph.featureChannels),
       views: await views(run, data),
+      ...(map ? { map } : {}),
+      falseNegatives: (await findFalseNegatives(run, data, after)).section,
       settings: settingsTable(run, data),
       environment: {
         nearmiss: version,
@@ -85,11 +91,6 @@ export const EMOJI_CREDITS: readonly string[] = [
 function picture(pictures: { readonly data: Uint8Array; readonly size: number }, row: number): ReportPicture {
   const bytes = pictures.size * pictures.size * 3;
   return { data: pictures.data.slice(row * bytes, (row + 1) * bytes), size: pictures.size };
-}
-
-/** What a row is called: its title, or the name of the first source's file. */
-export function titleOf(data: TrainingData, row: number): string {
-  return data.titles?.[row] ?? data.sources[0].names[row] ?? String(row);
 }
 
 /** `count` of them, evenly spaced: shown pictures are not picked by how well they do. */

@@ -90,6 +90,42 @@ export interface NearMiss {
   }[];
 }
 
+/** Two training items that a model holds similar though a loss without labels pushes them apart. */
+export interface SuspectPair {
+  /** Cosine of their embeddings. */
+  readonly similarity: number;
+  /** What is known of the two: `same file`, `same class`, for instance; `unknown` is not shown. */
+  readonly relation: string;
+  readonly pictures: readonly [
+    { readonly picture: ReportPicture; readonly name: string },
+    { readonly picture: ReportPicture; readonly name: string },
+  ];
+}
+
+/** The most similar pairs of items that count as negatives: false negatives, where they show the same thing. */
+export interface FalseNegatives {
+  readonly pairs: readonly SuspectPair[];
+  /** Items that were compared with each other, of so many. */
+  readonly compared: number;
+  readonly items: number;
+}
+
+/** Embeddings in two dimensions (`mapEmbeddings`). */
+export interface EmbeddingMap {
+  readonly points: readonly {
+    readonly x: number;
+    readonly y: number;
+    readonly picture: ReportPicture;
+    readonly name: string;
+    /** Number of its group, in `groups`. */
+    readonly group?: number;
+  }[];
+  /** Names of the groups, ten at most, classes for instance. */
+  readonly groups?: readonly string[];
+  /** What is shown, one sentence. */
+  readonly note?: string;
+}
+
 /** All that a report may show. What is left out, or empty, is left out of the page. */
 export interface ReportData {
   readonly title: string;
@@ -106,6 +142,8 @@ export interface ReportData {
   readonly nearMisses?: readonly NearMiss[];
   readonly neighbours?: Neighbours;
   readonly views?: readonly ViewedItem[];
+  readonly map?: EmbeddingMap;
+  readonly falseNegatives?: FalseNegatives;
   readonly settings?: Readonly<Record<string, string | number>>;
   readonly environment?: Readonly<Record<string, string | number>>;
   /** Commands that give the same run again, one a line. */

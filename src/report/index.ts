@@ -1,4 +1,6 @@
 export type {
+  EmbeddingMap,
+  FalseNegatives,
   Hit,
   ModelFigures,
   NearMiss,
@@ -10,6 +12,7 @@ export type {
   ResultTable,
   SearchedQuery,
   StepValue,
+  SuspectPair,
   ViewedItem,
 } from './data.js';
 export { renderReport, writeReport } from './report.js';

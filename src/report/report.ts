@@ -1,9 +1,11 @@
 import { writeFileAtomic } from '../files.js';
 import type { ReportData, ReportPicture } from './data.js';
 import { Html, html } from './html.js';
+import { mapSection } from './map.js';
 import { encodePictures } from './pictures.js';
 import {
   detailsSection,
+  falseNegativesSection,
   nearMissSection,
   neighboursSection,
   resultsSection,
@@ -26,6 +28,8 @@ function* picturesOf(data: ReportData): Generator<ReportPicture> {
     yield* originals;
     yield* views;
   }
+  for (const { picture } of data.map?.points ?? []) yield picture;
+  for (const { pictures } of data.falseNegatives?.pairs ?? []) for (const { picture } of pictures) yield picture;
 }
 
 /**
@@ -38,7 +42,9 @@ export async function renderReport(data: ReportData): Promise<string> {
     data.results?.some(({ rows }) => rows.length > 0) ? resultsSection(data.results, data.resultsNote) : undefined,
     data.neighbours?.queries.length ? neighboursSection(data.neighbours, picture) : undefined,
     trainingSection(data),
+    data.map?.points.length ? mapSection(data.map, picture) : undefined,
     nearMissSection(data, picture),
+    data.falseNegatives ? falseNegativesSection(data.falseNegatives, picture) : undefined,
     data.views?.length ? viewsSection(data.views, picture) : undefined,
     detailsSection(data),
   ];

@@ -1,11 +1,21 @@
 import { decimal, figure, lossChart, negativesChart, qualityChart } from './charts.js';
-import type { Hit, NearMiss, Neighbours, ReportData, ResultTable, SearchedQuery, ViewedItem } from './data.js';
+import type {
+  FalseNegatives,
+  Hit,
+  NearMiss,
+  Neighbours,
+  ReportData,
+  ResultTable,
+  SearchedQuery,
+  SuspectPair,
+  ViewedItem,
+} from './data.js';
 import { type Html, html } from './html.js';
 import type { PictureElements } from './pictures.js';
 
 const percent = (share: number): string => (100 * share).toFixed(1);
 
-function section(title: string, lead: string | undefined, content: Html | readonly Html[]): Html {
+export function section(title: string, lead: string | undefined, content: Html | readonly Html[]): Html {
   const introduction = lead ? html`<p class="lead">${lead}</p>` : undefined;
   return html`<section><h2>${title}</h2>${introduction}${content}</section>`;
 }
@@ -96,6 +106,20 @@ ${found.map(
     : '';
   const lead = `${note ?? 'Some queries and what they find.'}${legend}`;
   return section('Nearest neighbours', lead, html`<ol class="neighbours">${queries.map(row)}</ol>`);
+}
+
+/** Pairs of training items that look the same to the model though they count as negatives. */
+export function falseNegativesSection({ pairs, compared, items }: FalseNegatives, picture: PictureElements): Html {
+  const sample = compared < items ? ` (an even sample of ${compared} of ${items} items was compared)` : '';
+  const lead = `Without labels, training treats every two items as different and pushes them apart. These are the pairs that the model holds most similar all the same${sample}. The same picture twice, or two pictures of one thing, are false negatives: remove one of them, or bring them under one id as a pair.`;
+  const row = ({ similarity, relation, pictures }: SuspectPair): Html => {
+    const kind = relation === 'unknown' ? undefined : html`<b class="relation">${relation}</b>`;
+    const tiles = pictures.map(({ picture: own, name }) => html`<figure class="tile">${picture(own, name)}</figure>`);
+    const names = pictures.map(({ name }) => html`<span class="name">${name}</span>`);
+    return html`<li><div class="pair">${tiles}</div><div class="said"><p>${decimal(similarity)} ${kind}</p>${names}</div></li>`;
+  };
+  const list = pairs.length > 0 ? html`<ol class="suspects">${pairs.map(row)}</ol>` : html`<p>There are none.</p>`;
+  return section('Look-alikes that count as negatives', lead, list);
 }
 
 /** Augmented views of some training items. */

@@ -65,6 +65,21 @@ ol{margin:0;padding:0;list-style:none}
 .misses li,.views li{display:flex;gap:26px}
 .neighbours li{display:grid;grid-template-columns:96px 1fr 1fr;gap:0 32px;padding:18px 0;border-bottom:1px solid var(--rule)}
 .neighbours li:first-child{padding-top:0}.neighbours li:last-child{border:0}
+.suspects{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,290px),1fr));gap:20px 32px}
+.suspects li{display:flex;gap:14px;align-items:center}
+.suspects .pair{display:flex;gap:6px;flex:none}
+.suspects .said{min-width:0;font-size:13px;line-height:1.35;color:var(--muted)}
+.suspects p{margin:0 0 2px;color:var(--ink);font-variant-numeric:tabular-nums}
+.suspects .name{display:block;overflow-wrap:anywhere}
+.relation{font-weight:650;color:var(--bad)}
+.map svg{background:var(--raised);border-radius:8px}
+.map image{image-rendering:auto}
+.map .frame{fill:none;stroke:var(--rule);stroke-width:1}
+.map .dot{fill:var(--muted);fill-opacity:.55}
+.map .legend{margin:10px 0 0}
+.g0{--group:#2458c5}.g1{--group:#c2570c}.g2{--group:#0f7a6c}.g3{--group:#8a3ea8}.g4{--group:#b3261e}.g5{--group:#8a6d00}.g6{--group:#4a7d1e}.g7{--group:#0b7fab}.g8{--group:#c2418b}.g9{--group:#6b6f76}
+.map .frame.grouped{stroke:var(--group);stroke-width:2.5}.map .dot.grouped{fill:var(--group);fill-opacity:.8}
+.key.grouped::before{width:10px;height:10px;background:var(--group)}
 .asked .name{display:block;margin-top:4px;font-size:13px;line-height:1.3;color:var(--muted);overflow-wrap:anywhere}
 .found p{margin:0 0 8px;font-size:13px;color:var(--muted)}
 .verdict{margin-left:6px;color:var(--ink)}
@@ -80,7 +95,22 @@ footer{margin-top:56px;padding-top:20px;padding-bottom:48px;color:var(--muted);f
 footer p{margin:0 0 4px}
 @media (min-width:1001px){.neighbours img{image-rendering:pixelated}}
 @media (max-width:1000px){:root{--tile:52px}.neighbours li{grid-template-columns:80px 1fr 1fr;gap:0 20px}.neighbours .strip{gap:8px}}
-@media (max-width:820px){.neighbours li{grid-template-columns:1fr 1fr;gap:14px 20px}.asked{grid-column:1/-1;display:flex;align-items:center;gap:14px}.asked .name{margin:0;font-size:15px;color:var(--ink)}}
+@media (max-width:820px){.neighbours li{grid-template-columns:1fr 1fr;gap:14px 20px}.asked{grid-column:1/-1;display:flex;align-items:center;gap:14px}.suspects{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,290px),1fr));gap:20px 32px}
+.suspects li{display:flex;gap:14px;align-items:center}
+.suspects .pair{display:flex;gap:6px;flex:none}
+.suspects .said{min-width:0;font-size:13px;line-height:1.35;color:var(--muted)}
+.suspects p{margin:0 0 2px;color:var(--ink);font-variant-numeric:tabular-nums}
+.suspects .name{display:block;overflow-wrap:anywhere}
+.relation{font-weight:650;color:var(--bad)}
+.map svg{background:var(--raised);border-radius:8px}
+.map image{image-rendering:auto}
+.map .frame{fill:none;stroke:var(--rule);stroke-width:1}
+.map .dot{fill:var(--muted);fill-opacity:.55}
+.map .legend{margin:10px 0 0}
+.g0{--group:#2458c5}.g1{--group:#c2570c}.g2{--group:#0f7a6c}.g3{--group:#8a3ea8}.g4{--group:#b3261e}.g5{--group:#8a6d00}.g6{--group:#4a7d1e}.g7{--group:#0b7fab}.g8{--group:#c2418b}.g9{--group:#6b6f76}
+.map .frame.grouped{stroke:var(--group);stroke-width:2.5}.map .dot.grouped{fill:var(--group);fill-opacity:.8}
+.key.grouped::before{width:10px;height:10px;background:var(--group)}
+.asked .name{margin:0;font-size:15px;color:var(--ink)}}
 @media (max-width:660px){.neighbours li{grid-template-columns:1fr}}
 @media (max-width:520px){:root,.misses,.views{--tile:56px}.tile img{image-rendering:pixelated}main,header,footer{padding-left:16px;padding-right:16px}header{padding-top:32px}h1{font-size:26px}
 header p.summary{font-size:16px}section{margin-top:40px}.strip,.anchor{gap:10px}.misses li,.views li{flex-direction:column;gap:10px}

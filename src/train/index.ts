@@ -1,6 +1,13 @@
 export { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 export { checkEnough, gatherPictures, type LoadOptions, loadTrainingData, type TrainingData } from './data.js';
 export { openTrainerEncoder, type TrainerEncoder } from './features.js';
+export {
+  FINE_TUNE_DEFAULTS,
+  type FineTuneOptions,
+  type FineTuneTask,
+  fineTune,
+  fineTuneEpochs,
+} from './fine-tune.js';
 export { appendHistory, type HistoryLine, readHistory } from './history.js';
 export { fitReadOut } from './read-out.js';
 export { type Run, readRun, readRunSettings, runFiles, type TrainedEncoder, trainedEncoder } from './run.js';
