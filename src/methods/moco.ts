@@ -57,6 +57,7 @@ class MocoRun implements MethodRun {
     const result = embedAndContrast(this.context, first, ([queries], dim) =>
       this.contrast(input, queries!, keys, share, dim),
     );
+    this.generator?.learn(input, 1 / gather.replicas);
     this.queue.push(gather.allGather(keys), input.instanceIds);
     tf.dispose([first, second]);
     return result;
@@ -87,7 +88,6 @@ class MocoRun implements MethodRun {
         mixing: { kind: 'random', random: (anchor) => randomStream(seed, PURPOSE_MIX, input.step, first + anchor) },
         generated,
       });
-      this.generator?.learn(input, share / batch);
       const [loss = 0, positiveSimilarity = 0] = gather.sumFigures([sums.loss, sums.positiveSimilarity]);
       // The kernel's gradient is of the mean over its own anchors.
       const gradient = floats(heap, at.gradient, length).map((value) => (value * share) / batch);

@@ -26,8 +26,13 @@ export const simclr: Method = {
     const generator = NegativeGenerator.of(context);
     return {
       ...(generator ? keptBy(generator) : STATELESS),
-      step: (input: StepInput) =>
-        embedAndContrast(context, input.views, ([z], dim) => contrastAcross(context, input, generator, z!, dim)),
+      step(input: StepInput) {
+        const result = embedAndContrast(context, input.views, ([z], dim) =>
+          contrastAcross(context, input, generator, z!, dim),
+        );
+        generator?.learn(input, 1);
+        return result;
+      },
     };
   },
 };
@@ -99,6 +104,5 @@ function contrastAcross(
     const target = gradient.subarray(view * share * dim, (view + 1) * share * dim);
     gather.sumEmbeddingGradients(from * dim, (from + share) * dim, target);
   });
-  generator?.learn(input, 1);
   return { loss: total[0]! / count, positiveSimilarity: total[1]! / count, gradients: [gradient] };
 }
