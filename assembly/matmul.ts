@@ -9,6 +9,7 @@ import {
   panelled,
   TILE,
 } from './lib/tiles';
+import { addOuterProducts1x8, addOuterProducts4x8 } from './lib/tiles-narrow';
 
 /** Rows that are worked on at a time: they stay in the second-level cache while the panels pass by. */
 const BLOCK: i32 = 256;
@@ -124,7 +125,8 @@ export function addTransposedProduct(
   sum: usize,
 ): void {
   const step = (<usize>wide) * 4;
-  for (let column = 0; column < wide; column += PANEL) {
+  let column = 0;
+  for (; column + PANEL <= wide; column += PANEL) {
     const from = b + (<usize>column) * 4;
     let target = sum + (<usize>column) * 4;
     let row = 0;
@@ -135,6 +137,21 @@ export function addTransposedProduct(
     for (; row < rows; row++) {
       addOuterProducts1(a + (<usize>row) * 4, aStep, 0, 0, from, bStep, 0, 0, count, 1, 1, target);
       target += step;
+    }
+  }
+  if (PANEL > 8) {
+    for (; column < wide; column += 8) {
+      const from = b + (<usize>column) * 4;
+      let target = sum + (<usize>column) * 4;
+      let row = 0;
+      for (; row + TILE <= rows; row += TILE) {
+        addOuterProducts4x8(a + (<usize>row) * 4, aStep, 0, 0, from, bStep, 0, 0, count, 1, 1, target, step);
+        target += (<usize>TILE) * step;
+      }
+      for (; row < rows; row++) {
+        addOuterProducts1x8(a + (<usize>row) * 4, aStep, 0, 0, from, bStep, 0, 0, count, 1, 1, target);
+        target += step;
+      }
     }
   }
 }

@@ -15,6 +15,7 @@ import {
   transformWindows,
   VALUES,
 } from './lib/polyphase-transforms';
+import { filterPanelBytes } from './lib/panel';
 import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 
 // 3x3 convolutions with stride 2 by phases and Winograd's F(4, 2). Along a side the outputs are
@@ -41,7 +42,7 @@ function rowBytes(channels: i32): usize {
 // @ts-ignore: decorator
 @inline
 function filterMatrix(inChannels: i32, outChannels: i32): usize {
-  return (<usize>(inChannels * outChannels)) * 4 + 192;
+  return filterPanelBytes(inChannels, outChannels) + 192;
 }
 
 // @ts-ignore: decorator

@@ -1,6 +1,7 @@
 import { ConvolutionShape, copyInto, shapeAt } from './lib/convolution-shape';
 import * as four from './lib/winograd-transforms';
 import * as two from './lib/winograd-small-transforms';
+import { filterPanelBytes } from './lib/panel';
 import { addTransposedProduct, multiplyPanels, transpose } from './matmul';
 
 // 3x3 convolutions without stride by Winograd's F(4x4, 3x3) (Lavin & Gray 2016): 36 multiplications where the direct
@@ -38,8 +39,8 @@ function pointBytes(rows: i32, step: usize): usize {
 
 // @ts-ignore: decorator
 @inline
-function filterPoint(s: ConvolutionShape): usize {
-  return pointBytes(s.inChannels, (<usize>s.outChannels) * 4);
+function filterPoint(inChannels: i32, outChannels: i32): usize {
+  return filterPanelBytes(inChannels, outChannels) + 192;
 }
 
 // @ts-ignore: decorator
@@ -83,7 +84,8 @@ function wholeBytes(height: i32, width: i32, side: i32, channels: i32): usize {
 }
 
 function stateBytes(shape: usize, side: i32): usize {
-  return (<usize>pointsOf(side)) * filterPoint(shapeAt(shape));
+  const s = shapeAt(shape);
+  return (<usize>pointsOf(side)) * filterPoint(s.inChannels, s.outChannels);
 }
 
 /** Scratch of any pass: of an image [height, width, channels] tiled, from images of `from` channels. */
@@ -116,7 +118,7 @@ function scratchBytes(shape: usize, side: i32): usize {
 // ---- filters
 
 function prepare(filter: usize, inChannels: i32, outChannels: i32, panels: usize, side: i32, scratch: usize): void {
-  const point = pointBytes(inChannels, (<usize>outChannels) * 4);
+  const point = filterPoint(inChannels, outChannels);
   if (side == 4) four.transformFilter(filter, inChannels, outChannels, panels, point, scratch);
   else two.transformFilter(filter, inChannels, outChannels, panels, point, scratch);
 }
@@ -163,7 +165,7 @@ function convolve(
   const outRow = rowBytes(outChannels);
   const inPoint = pointBytes(tiles * step, inRow);
   const outPoint = pointBytes(tiles * step, outRow);
-  const panelsPoint = pointBytes(inChannels, outPixel);
+  const panelsPoint = filterPoint(inChannels, outChannels);
   const partial = wholeBytes(outHeight, outWidth, side, outChannels) > 0;
 
   const padded = scratch + MIDDLE;
@@ -233,7 +235,7 @@ function add(shape: usize, x: usize, dy: usize, products: usize, side: i32, scra
   const outRow = rowBytes(outChannels);
   const inPoint = pointBytes(tiles * step, inRow);
   const outPoint = pointBytes(tiles * step, outRow);
-  const productPoint = filterPoint(s);
+  const productPoint = filterPoint(inChannels, outChannels);
   const wholeSize = wholeBytes(s.outHeight, s.outWidth, side, outChannels);
 
   const padded = scratch + MIDDLE;
@@ -273,8 +275,9 @@ function add(shape: usize, x: usize, dy: usize, products: usize, side: i32, scra
 function finish(shape: usize, products: usize, dFilter: usize, side: i32, scratch: usize): void {
   const s = shapeAt(shape);
   const length = s.inChannels * s.outChannels;
-  if (side == 4) four.transformFilterGradient(products, filterPoint(s), length, dFilter, scratch);
-  else two.transformFilterGradient(products, filterPoint(s), length, dFilter, scratch);
+  const point = filterPoint(s.inChannels, s.outChannels);
+  if (side == 4) four.transformFilterGradient(products, point, length, dFilter, scratch);
+  else two.transformFilterGradient(products, point, length, dFilter, scratch);
 }
 
 // ---- exports: F(4x4, 3x3), then F(2x2, 3x3)

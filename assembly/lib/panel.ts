@@ -15,3 +15,10 @@ export const TILE: i32 = 4;
 export function panelled(count: i32): i32 {
   return (count + PANEL - 1) & ~(PANEL - 1);
 }
+
+/** Bytes of a filter's matrix [inChannels, outChannels] in panels, or of its transpose: channels are multiples of eight. */
+// @ts-ignore: decorator
+@inline
+export function filterPanelBytes(inChannels: i32, outChannels: i32): usize {
+  return (<usize>max(inChannels * panelled(outChannels), outChannels * panelled(inChannels))) * 4;
+}

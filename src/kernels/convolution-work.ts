@@ -25,13 +25,11 @@ export type ConvolutionPassName = 'Forward' | 'InputGradient' | 'FilterGradient'
  * sum: F(2x2, 3x3) in place of F(4x4, 3x3), and no phases.
  */
 export function chooseConvolution(
-  { exports }: TrainingKernels,
   shape: ConvolutionShape,
   precise: boolean,
 ): Exclude<ConvolutionAlgorithm, 'depthwise'> {
-  const columns = exports.panelColumns();
-  if (suitsWinograd(shape, columns)) return precise ? 'winogradSmall' : 'winograd';
-  if (!precise && suitsPolyphase(shape, columns)) return 'polyphase';
+  if (suitsWinograd(shape)) return precise ? 'winogradSmall' : 'winograd';
+  if (!precise && suitsPolyphase(shape)) return 'polyphase';
   return 'conv2d';
 }
 

@@ -12,9 +12,9 @@ const FULL_ENOUGH = 0.4;
 
 /**
  * True where Winograd's F(4x4, 3x3) applies and is faster than the direct sum: 3x3 filters, no stride, no dilation,
- * padding up to 2, channels in whole panels (of `panelColumns`) and at least 16, and tiles that are not mostly padding.
+ * padding up to 2, channels in multiples of 8 and at least 16, and tiles that are not mostly padding.
  */
-export function suitsWinograd(shape: ConvolutionShape, panelColumns: number): boolean {
+export function suitsWinograd(shape: ConvolutionShape): boolean {
   const full = (size: number): number => size / (TILE * Math.ceil(size / TILE));
   return (
     shape.filterHeight === 3 &&
@@ -25,8 +25,8 @@ export function suitsWinograd(shape: ConvolutionShape, panelColumns: number): bo
     shape.dilationWidth === 1 &&
     shape.padTop <= 2 &&
     shape.padLeft <= 2 &&
-    shape.inChannels % panelColumns === 0 &&
-    shape.outChannels % panelColumns === 0 &&
+    shape.inChannels % 8 === 0 &&
+    shape.outChannels % 8 === 0 &&
     Math.min(shape.inChannels, shape.outChannels) >= 16 &&
     full(shape.outHeight) * full(shape.outWidth) >= FULL_ENOUGH &&
     full(shape.inHeight) * full(shape.inWidth) >= FULL_ENOUGH

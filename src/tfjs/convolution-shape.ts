@@ -91,5 +91,5 @@ export function runPass(
   b: number,
   out: { readonly address: number; readonly length: number },
 ): void {
-  convolve(kernels, chooseConvolution(kernels, shape, precise), pass, shape, a, b, out);
+  convolve(kernels, chooseConvolution(shape, precise), pass, shape, a, b, out);
 }

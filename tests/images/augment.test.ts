@@ -11,15 +11,9 @@ import {
   SIMCLR_RECIPE,
 } from '../../src/images/index.js';
 import { AUGMENT_PARAMETER_BYTES, type AugmentParameters, writeAugmentParameters } from '../../src/kernels/augment.js';
-import {
-  bytes,
-  floats,
-  loadTrainingKernels,
-  SIMD_TIERS,
-  standaloneHeap,
-  type TrainingKernels,
-} from '../../src/kernels/index.js';
+import { bytes, floats, loadTrainingKernels, standaloneHeap, type TrainingKernels } from '../../src/kernels/index.js';
 import { randomStream } from '../../src/random.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 
 function noise(count: number, seed = 1): Uint8Array {
   const random = randomStream(seed);
@@ -93,7 +87,7 @@ const EVERYTHING: AugmentRecipe = {
   blur: { probability: 1, sigma: [0.3, 4] },
 };
 
-describe.each(SIMD_TIERS)('augmentation, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('augmentation, %s SIMD', (tier) => {
   let kernels: TrainingKernels;
   beforeAll(async () => {
     kernels = await loadTrainingKernels(standaloneHeap(), { tier });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { adam, floats, loadTrainingKernels, SIMD_TIERS, standaloneHeap } from '../../src/kernels/index.js';
+import { adam, floats, loadTrainingKernels, standaloneHeap } from '../../src/kernels/index.js';
 import { EPS, uniform } from '../tfjs/convolution-reference.js';
+import { TESTED_TIERS } from './tiers.js';
 
 /** torch.optim.Adam and AdamW, in float64. */
 class ReferenceAdam {
@@ -25,7 +26,7 @@ class ReferenceAdam {
   }
 }
 
-describe.each(SIMD_TIERS)('Adam, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('Adam, %s SIMD', (tier) => {
   for (const decoupled of [false, true]) {
     test.each([0, 1, 3, 4, 5, 11, 1000])(
       `follows PyTorch's formula at %i parameters over 20 steps${decoupled ? ', decoupled' : ''}`,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { chooseTier, SIMD_TIERS } from '../../src/kernels/index.js';
+import { chooseTier, TRAINING_TIERS } from '../../src/kernels/index.js';
 
 /** Ids of a WebAssembly module's sections (WebAssembly core specification, section 5.5.2), with their contents. */
 function sections(bytes: Uint8Array): Map<number, Uint8Array> {
@@ -25,9 +25,9 @@ function sections(bytes: Uint8Array): Map<number, Uint8Array> {
 
 const [MEMORY, GLOBAL, START, DATA] = [5, 6, 8, 11];
 
-describe.each(SIMD_TIERS)('the built training module, %s SIMD', (tier) => {
+describe.each(TRAINING_TIERS)('the built training module, %s SIMD', (tier) => {
   beforeAll(async () => {
-    await chooseTier(tier);
+    await chooseTier();
   });
 
   const bytes = readFileSync(new URL(`../../dist/wasm/training-${tier}.wasm`, import.meta.url));

@@ -2,15 +2,16 @@ import {
   floats,
   type Heap,
   loadTrainingKernels,
-  type SimdTier,
   standaloneHeap,
   type TrainingKernels,
+  type TrainingTier,
 } from '../../src/kernels/index.js';
 import type { Random } from '../../src/random.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 
-export const TIERS: readonly SimdTier[] = ['plain', 'relaxed'];
+export const TIERS: readonly TrainingTier[] = TESTED_TIERS;
 
-export async function kernelsOf(tier: SimdTier): Promise<TrainingKernels> {
+export async function kernelsOf(tier: TrainingTier): Promise<TrainingKernels> {
   return loadTrainingKernels(standaloneHeap(), { tier });
 }
 

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { batchNormInference, batchNormTrain, install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { EPS, largestError, uniform } from './convolution-reference.js';
 
 interface Reference {
@@ -83,7 +83,7 @@ const SHAPES = [
   [8, 16, 16, 64],
 ];
 
-describe.each(SIMD_TIERS)('batch norm of training, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('batch norm of training, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

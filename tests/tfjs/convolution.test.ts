@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { check, dataOf, EXACT, label, passes, reference, WINOGRAD } from './convolution-conformance.js';
 import { largestError, type Sizes } from './convolution-reference.js';
 
@@ -127,7 +127,7 @@ const DILATED: readonly Sizes[] = [
   ]),
 ];
 
-describe.each(SIMD_TIERS)('convolution, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('convolution, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
   });

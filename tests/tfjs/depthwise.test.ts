@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { check, dataOf, EXACT, label, passes, reference } from './convolution-conformance.js';
 import type { Sizes } from './convolution-reference.js';
 
@@ -65,7 +65,7 @@ const DILATED: readonly Sizes[] = [2, 3].flatMap((dilation) => [
   { ...base, dilation, filter: [2, 3] as const },
 ]);
 
-describe.each(SIMD_TIERS)('depthwise convolution, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('depthwise convolution, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

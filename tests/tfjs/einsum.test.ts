@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { EPS, largestError, uniform } from './convolution-reference.js';
 
 const SIZES: Readonly<Record<string, number>> = { b: 2, c: 3, h: 2, i: 5, j: 4, k: 7 };
@@ -88,7 +88,7 @@ const parts = (equation: string): { inputs: string[]; output: string } => {
   return { inputs: left.split(','), output };
 };
 
-describe.each(SIMD_TIERS)('einsum, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('einsum, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

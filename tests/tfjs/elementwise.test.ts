@@ -2,14 +2,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { EPS, largestError, uniform } from './convolution-reference.js';
 
 const kernel = (name: string, inputs: tf.NamedTensorMap, attrs: tf.NamedAttrMap): tf.Tensor =>
   tf.engine().runKernel(name, inputs, attrs) as tf.Tensor;
 
-describe.each(SIMD_TIERS)('element by element, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('element by element, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { EPS, eachProduct, largestError, type Sizes, uniform } from './convolution-reference.js';
 
 type Activation = 'linear' | 'relu' | 'relu6' | 'elu' | 'sigmoid' | 'leakyrelu' | 'prelu';
@@ -49,7 +49,7 @@ function broadcast(values: Float32Array, shape: readonly number[], to: readonly 
 
 const BIASES = [[], [1], [4], [1, 1, 1, 4], [6, 5, 1], [2, 6, 5, 4]];
 
-describe.each(SIMD_TIERS)('fused kernels, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('fused kernels, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     // Winograd's error is tested with the plain convolution.

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { EPS, largestError, uniform } from './convolution-reference.js';
 
 const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -25,7 +25,7 @@ function product(
   return out;
 }
 
-describe.each(SIMD_TIERS)('matrix product, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('matrix product, %s SIMD', (tier) => {
   beforeAll(async () => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

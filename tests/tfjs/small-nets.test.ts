@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { describe, expect, test } from 'vitest';
-import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { install, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { NETS, trainNet } from './small-nets.js';
 
-describe.each(SIMD_TIERS)('small nets, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('small nets, %s SIMD', (tier) => {
   test.each(Object.keys(NETS) as (keyof typeof NETS)[])('one of kind %s learns and leaves no tensor', async (net) => {
     await tf.setBackend('wasm');
     await install(tf, { tier });

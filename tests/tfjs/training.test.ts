@@ -2,8 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { adam, SIMD_TIERS } from '../../src/kernels/index.js';
+import { adam } from '../../src/kernels/index.js';
 import { addRelu, addressOf, batchNormTrain, install, tfjsHeap, uninstall } from '../../src/tfjs/index.js';
+import { TESTED_TIERS } from '../kernels/tiers.js';
 import { largestError, uniform } from './convolution-reference.js';
 
 type Join = (a: tf.Tensor4D, b: tf.Tensor4D) => tf.Tensor4D;
@@ -78,7 +79,7 @@ function gradients(norm: Norm, join: Join): Record<string, Float32Array> {
   });
 }
 
-describe.each(SIMD_TIERS)('a residual block, %s SIMD', (tier) => {
+describe.each(TESTED_TIERS)('a residual block, %s SIMD', (tier) => {
   let expected: Record<string, Float32Array>;
   beforeAll(async () => {
     await tf.setBackend('wasm');
@@ -102,7 +103,7 @@ describe.each(SIMD_TIERS)('a residual block, %s SIMD', (tier) => {
   });
 });
 
-test.each(SIMD_TIERS)(
+test.each(TESTED_TIERS)(
   'a join adds, rectifies and passes its gradient to both sides, also to itself, %s SIMD',
   async (tier) => {
     await tf.setBackend('wasm');
