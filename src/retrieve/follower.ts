@@ -1,108 +1,192 @@
 import type Database from 'libsql';
 import { NearmissError } from '../errors.js';
-import type { FlatIndex } from './flat.js';
-import { vectorOf } from './items.js';
-import type { StoreState } from './sqlite-statements.js';
+import { MetadataColumns } from './columns.js';
+import { checkStillSame } from './encoder-identity.js';
+import type { RowBitmap, SearchEngine } from './engine.js';
+import type { Filter } from './filter.js';
+import { type JsonObject, vectorOf } from './items.js';
+import type { Statements, StoreState } from './sqlite-statements.js';
+import type { StoreInfo } from './store.js';
 
-/** Rows put into the index at a time while everything is read. */
-const LOAD_ROWS = 4096;
+/** Rows read at a time while everything is read. */
+const CHUNK = 4096;
 /** Removed rows are given back once they are more than this and more than a quarter of all. */
 const COMPACT_FROM = 1024;
 
+/** Rows row > ?1, at most CHUNK, as one blob of vectors and one of codes: far fewer calls than row by row. */
+const CHUNK_SQL = (vectors: boolean): string => `
+  SELECT count(*), min(row), max(row), min(length(vector)), max(length(vector)),
+    ${vectors ? "CAST(group_concat(vector, '' ORDER BY row) AS BLOB)" : 'NULL'},
+    count(code), min(length(code)), max(length(code)), CAST(group_concat(code, '' ORDER BY row) AS BLOB)
+  FROM (SELECT row, vector, code FROM items WHERE row > ?1 ORDER BY row LIMIT ${CHUNK})`;
+
 /**
- * Keeps an index in memory equal to the items of a store's file: reads everything once, then only what was written since,
- * by whichever process. Index rows are in the order of the file's row numbers, which only grow, so that equal scores come
+ * Keeps an engine in memory equal to the items of a store's file: reads everything once, then only what was written since,
+ * by whichever process. Engine rows are in the order of the file's row numbers, which only grow, so that equal scores come
  * in the order of insertion, whether the items were read at once or one by one.
  */
 export class Follower {
-  readonly #index: FlatIndex;
+  readonly #engine: SearchEngine;
   readonly #path: string;
-  readonly #all: Database.Statement;
+  readonly #info: StoreInfo;
+  readonly #sql: Statements;
+  readonly #columns = new MetadataColumns();
+  /** True where the engine holds the vectors, false where it reads them from the file. */
+  readonly #holds: boolean;
+  readonly #db: Database.Database;
   readonly #written: Database.Statement;
   readonly #removed: Database.Statement;
-  /** Row number in the file of each index row, ascending. */
+  readonly #numbersAfter: Database.Statement;
+  readonly #metadataAfter: Database.Statement;
+  /** Row number in the file of each engine row, ascending. */
   #numbers: Float64Array = new Float64Array(0);
-  /** The last transaction that the index has seen; -1 before the first reading. */
+  /** The last transaction that the engine has seen; -1 before the first reading. */
   #seen = -1;
 
-  constructor(db: Database.Database, index: FlatIndex, path: string) {
-    this.#index = index;
-    this.#path = path;
-    this.#all = db.prepare('SELECT row, vector FROM items ORDER BY row').raw();
+  constructor(
+    db: Database.Database,
+    sql: Statements,
+    engine: SearchEngine,
+    store: { readonly path: string; readonly info: StoreInfo; readonly holdsVectors: boolean },
+  ) {
+    this.#engine = engine;
+    this.#db = db;
+    this.#path = store.path;
+    this.#info = store.info;
+    this.#sql = sql;
+    this.#holds = store.holdsVectors;
     // Left to itself SQLite walks all items in the order of their rows, rather than sort the few that are new.
-    this.#written = db
-      .prepare('SELECT row, vector FROM items INDEXED BY items_by_change WHERE change > ? ORDER BY row')
-      .raw();
+    const written = 'SELECT row, vector, metadata FROM items INDEXED BY items_by_change WHERE change > ? ORDER BY row';
+    this.#written = db.prepare(written).raw();
     this.#removed = db.prepare('SELECT row FROM removals WHERE change > ?').raw();
+    this.#numbersAfter = db.prepare(`SELECT row FROM items WHERE row > ? ORDER BY row LIMIT ${CHUNK}`).raw();
+    this.#metadataAfter = db
+      .prepare(
+        `SELECT count(*), max(row), '[' || group_concat(metadata, ',' ORDER BY row) || ']'
+         FROM (SELECT row, metadata FROM items WHERE row > ? ORDER BY row LIMIT ${CHUNK})`,
+      )
+      .raw();
   }
 
-  /** Brings the index to `state`; must run in the transaction in which the state was read. */
+  /** Brings the engine to `state`; must run in the transaction in which the state was read. */
   follow(state: StoreState): void {
     if (state.change === this.#seen) return;
+    checkStillSame(this.#path, this.#info, this.#sql.setting('fingerprint') ?? 'none');
     const seen = this.#seen;
-    this.#seen = -1; // an error on the way leaves the index undefined: read everything next time
+    this.#seen = -1; // an error on the way leaves the engine undefined: read everything next time
     if (seen < 0 || seen < state.pruned || seen > state.change) this.#readAll();
     else this.#readSince(seen);
     this.#seen = state.change;
   }
 
-  /** The file's row number of an index row. */
+  /** The engine rows that meet a checked filter, in the same transaction as the last `follow`. */
+  bitmap(filter: Filter): RowBitmap {
+    const missing = this.#columns.missing(filter);
+    if (missing.length > 0) {
+      this.#columns.addFields(missing);
+      this.#compact(); // so that engine rows and items are in step
+      this.#readMetadata();
+    }
+    return this.#columns.bitmap(filter);
+  }
+
+  /** The file's row number of an engine row. */
   number(row: number): number {
     return this.#numbers[row]!;
   }
 
   #readAll(): void {
-    const index = this.#index;
-    const { dimension } = index;
-    index.clear();
-    const chunk = new Float32Array(LOAD_ROWS * dimension);
-    const numbers = new Float64Array(LOAD_ROWS);
-    let filled = 0;
-    const flush = (): void => {
-      this.#append(chunk.subarray(0, filled * dimension), numbers.subarray(0, filled));
-      filled = 0;
-    };
-    for (const row of this.#all.iterate()) {
-      const [number, bytes] = row as [number, Uint8Array];
-      chunk.set(this.#vector(number, bytes), filled * dimension);
-      numbers[filled++] = number;
-      if (filled === LOAD_ROWS) flush();
+    this.#engine.clear();
+    this.#columns.clear();
+    const { codeBytes, codeFormat, dimension } = this.#engine;
+    const known = this.#sql.setting('codeFormat') === codeFormat;
+    const codesOnly = this.#db.prepare(CHUNK_SQL(false)).raw();
+    const all = this.#db.prepare(CHUNK_SQL(true)).raw();
+    for (let last = -1; ; ) {
+      let chunk = readChunk(this.#holds || !known ? all : codesOnly, last);
+      if (chunk.count === 0) break;
+      if (chunk.shortest !== dimension * 4 || chunk.longest !== dimension * 4) this.#refuse(last, chunk.last);
+      const coded = known && chunk.coded === chunk.count && chunk.codesOf(codeBytes);
+      if (!coded && !chunk.vectors) chunk = readChunk(all, last);
+      const vectors = chunk.vectors && vectorOf(chunk.vectors);
+      const first = coded
+        ? this.#engine.addCodes(chunk.codes!, this.#holds ? vectors : undefined)
+        : this.#engine.add(vectors!);
+      this.#number(first, this.#numbersOf(chunk, last));
+      last = chunk.last;
     }
-    flush();
+    if (!this.#columns.idle) this.#readMetadata();
+  }
+
+  #numbersOf({ count, first, last }: Chunk, after: number): Float64Array {
+    if (last - first + 1 === count) return Float64Array.from({ length: count }, (_, i) => first + i);
+    return Float64Array.from(this.#numbersAfter.all(after) as [number][], ([row]) => row);
+  }
+
+  #readMetadata(): void {
+    let row = 0;
+    for (let last = -1; ; ) {
+      const [count, max, text] = this.#metadataAfter.get(last) as [number, number, string];
+      if (count === 0) break;
+      for (const metadata of this.#parse(text) as JsonObject[]) this.#columns.set(row++, metadata);
+      last = max;
+    }
   }
 
   #readSince(seen: number): void {
-    const index = this.#index;
+    const engine = this.#engine;
     const removed: number[] = [];
     for (const [number] of this.#removed.all(seen) as [number][]) {
       const row = this.#find(number);
       if (row >= 0) removed.push(row); // else it came and went since
     }
-    index.remove(removed);
-    for (const row of this.#written.iterate(seen)) {
-      const [number, bytes] = row as [number, Uint8Array];
-      const vector = this.#vector(number, bytes);
-      const known = this.#find(number);
-      if (known >= 0) index.set(known, vector);
-      else this.#append(vector, Float64Array.of(number));
+    engine.remove(removed);
+    for (const each of this.#written.iterate(seen)) {
+      const [number, bytes, metadata] = each as [number, Uint8Array, string];
+      if (bytes.byteLength !== engine.dimension * 4) this.#refuse(number - 1, number);
+      const vector = vectorOf(bytes);
+      let row = this.#find(number);
+      if (row >= 0) engine.replace(row, vector);
+      else {
+        row = engine.add(vector);
+        this.#number(row, Float64Array.of(number));
+      }
+      if (!this.#columns.idle) this.#columns.set(row, this.#parse(metadata) as JsonObject);
     }
-    const gone = index.slots - index.size;
-    if (gone > COMPACT_FROM && gone > index.slots / 4) {
-      const moved = index.compact();
-      for (const [row, to] of moved.entries()) if (to >= 0) this.#numbers[to] = this.#numbers[row]!;
+    const gone = engine.slots - engine.size;
+    if (gone > COMPACT_FROM && gone > engine.slots / 4) this.#compact();
+  }
+
+  #compact(): void {
+    if (this.#engine.slots === this.#engine.size) return;
+    const moved = this.#engine.compact();
+    for (const [row, to] of moved.entries()) if (to >= 0) this.#numbers[to] = this.#numbers[row]!;
+    this.#columns.compact(moved);
+  }
+
+  #parse(text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new NearmissError('NM_STORE_INVALID', `${this.#path}: the file is damaged: metadata is no JSON`, { cause });
     }
   }
 
-  #vector(number: number, bytes: Uint8Array): Float32Array {
-    if (bytes.byteLength === this.#index.dimension * 4) return vectorOf(bytes);
+  /** Says which of the rows after `after`, up to `last`, has a vector of another length. */
+  #refuse(after: number, last: number): never {
+    const allowed = this.#engine.dimension * 4;
+    const [row, bytes] = this.#db
+      .prepare('SELECT row, length(vector) FROM items WHERE row > ? AND row <= ? AND length(vector) <> ? LIMIT 1')
+      .raw()
+      .get(after, last, allowed) as [number, number];
     throw new NearmissError(
       'NM_STORE_INVALID',
-      `${this.#path}: the file is damaged: row ${number} has ${bytes.byteLength} bytes of vector, allowed: ${this.#index.dimension * 4}`,
+      `${this.#path}: the file is damaged: row ${row} has ${bytes} bytes of vector, allowed: ${allowed}`,
     );
   }
 
-  #append(vectors: Float32Array, numbers: Float64Array): void {
-    const first = this.#index.add(vectors);
+  /** Notes the row numbers of engine rows from `first` on. */
+  #number(first: number, numbers: Float64Array): void {
     const needed = first + numbers.length;
     if (needed > this.#numbers.length) {
       const grown = new Float64Array(Math.max(needed, Math.ceil(this.#numbers.length * 1.5)));
@@ -112,15 +196,53 @@ export class Follower {
     this.#numbers.set(numbers, first);
   }
 
-  /** The index row of a row number; -1 if it has none. */
+  /** The engine row of a row number; -1 if it has none. */
   #find(number: number): number {
     let low = 0;
-    let high = this.#index.slots;
+    let high = this.#engine.slots;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.#numbers[middle]! < number) low = middle + 1;
       else high = middle;
     }
-    return low < this.#index.slots && this.#numbers[low] === number ? low : -1;
+    return low < this.#engine.slots && this.#numbers[low] === number ? low : -1;
   }
+}
+
+/** Some rows in the order of their numbers. */
+interface Chunk {
+  readonly count: number;
+  readonly first: number;
+  readonly last: number;
+  /** Bytes of the shortest and the longest vector. */
+  readonly shortest: number;
+  readonly longest: number;
+  readonly vectors: Uint8Array | undefined;
+  /** Rows that have a code. */
+  readonly coded: number;
+  readonly codes: Uint8Array | undefined;
+  /** True if every code has so many bytes. */
+  codesOf(bytes: number): boolean;
+}
+
+function readChunk(statement: Database.Statement, after: number): Chunk {
+  const row = statement.get(after) as [number, ...number[]];
+  const [count, first, last, shortest, longest, , coded, least, most] = row;
+  const blob = (value: unknown): Uint8Array | undefined =>
+    value === null || value === undefined
+      ? undefined
+      : ArrayBuffer.isView(value)
+        ? (value as Uint8Array)
+        : new Uint8Array(value as ArrayBuffer);
+  return {
+    count,
+    first: first!,
+    last: last!,
+    shortest: shortest!,
+    longest: longest!,
+    vectors: blob(row[5]),
+    coded: coded!,
+    codes: blob(row[9]),
+    codesOf: (bytes) => least === bytes && most === bytes,
+  };
 }

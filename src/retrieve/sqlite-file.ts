@@ -3,18 +3,21 @@ import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import Database from 'libsql';
 import { type ErrorCode, NearmissError } from '../errors.js';
+import { checkedEncoder, checkSameEncoder } from './encoder-identity.js';
 import type { JsonObject } from './items.js';
 import type { StoreEncoder, StoreInfo } from './store.js';
-import { checkMetric, checkWhole, MAX_DIMENSION } from './vectors.js';
+import { checkMetric } from './vectors.js';
 
 /** "nmss": says in the file's header that it is a store of nearmiss. */
 const APPLICATION_ID = 0x6e6d7373;
 /** Version of the layout below, in `user_version`. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 // `change` numbers the transactions. An item carries the number of its last write, `removals` that of each removal, so a
 // reader that has seen everything up to one number reads only what came later. Removals up to `pruned` are forgotten: who
-// has seen less reads everything again. AUTOINCREMENT never gives a row number twice, so new items come last.
+// has seen less reads everything again. AUTOINCREMENT never gives a row number twice, so new items come last. `code` is
+// what the search engine makes of a vector (engine.ts), in the format that the setting `codeFormat` names; a row whose code
+// is null has its code made when it is read.
 const SCHEMA = `
   CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE state (
@@ -30,7 +33,8 @@ const SCHEMA = `
     hash TEXT,
     metadata TEXT NOT NULL,
     change INTEGER NOT NULL,
-    vector BLOB NOT NULL
+    vector BLOB NOT NULL,
+    code BLOB
   ) STRICT;
   CREATE INDEX items_by_change ON items (change);
   CREATE TABLE removals (row INTEGER PRIMARY KEY, change INTEGER NOT NULL) STRICT;
@@ -39,6 +43,11 @@ const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+
+/** What leads from each layout to the next. */
+const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: 'ALTER TABLE items ADD COLUMN code BLOB',
+};
 
 export interface FileOptions {
   readonly create?: StoreEncoder;
@@ -144,10 +153,19 @@ function openWritable(path: string, timeout: number, create: StoreEncoder | unde
       });
       checkLayout(db, path);
     }
+    if (value(db, 'PRAGMA user_version') !== SCHEMA_VERSION) transaction(db, 'IMMEDIATE', () => migrate(db));
     const info = readInfo(db, path);
-    if (create) checkSame(path, info, create);
+    if (create) checkSameEncoder(path, info, create);
     return { db, info };
   });
+}
+
+/** Brings a file of an older layout to this one. */
+function migrate(db: Database.Database): void {
+  // Read within the transaction: another process may have been faster.
+  for (let layout = value(db, 'PRAGMA user_version') as number; layout < SCHEMA_VERSION; layout++) {
+    db.exec(`${MIGRATIONS[layout]!}; PRAGMA user_version = ${layout + 1}`);
+  }
 }
 
 function openReadOnly(path: string, { create, busyTimeout }: FileOptions): ReturnType<typeof openFile> {
@@ -156,8 +174,15 @@ function openReadOnly(path: string, { create, busyTimeout }: FileOptions): Retur
     return closing(db, () => {
       if (isBlank(db)) throw new NearmissError('NM_STORE_INVALID', `${path}: found an empty file, allowed: a store`);
       checkLayout(db, path);
+      const layout = value(db, 'PRAGMA user_version');
+      if (layout !== SCHEMA_VERSION) {
+        throw new NearmissError(
+          'NM_STORE_VERSION',
+          `${path}: found layout ${String(layout)}, allowed: ${SCHEMA_VERSION}; open it once for writing, which migrates it`,
+        );
+      }
       const info = readInfo(db, path);
-      if (create) checkSame(path, info, create);
+      if (create) checkSameEncoder(path, info, create);
       return { db, info };
     });
   };
@@ -181,7 +206,7 @@ function checkLayout(db: Database.Database, path: string): void {
     throw new NearmissError('NM_STORE_INVALID', `${path}: found another program's SQLite file, allowed: a store`);
   }
   const version = value(db, 'PRAGMA user_version');
-  if (version !== SCHEMA_VERSION) {
+  if (typeof version !== 'number' || version < 1 || version > SCHEMA_VERSION) {
     throw new NearmissError(
       'NM_STORE_VERSION',
       `${path}: found layout ${String(version)}, allowed: ${SCHEMA_VERSION}, the newest that this nearmiss reads`,
@@ -189,21 +214,14 @@ function checkLayout(db: Database.Database, path: string): void {
   }
 }
 
-function checkedEncoder(encoder: StoreEncoder): StoreEncoder {
-  const { fingerprint, dimension, metric = 'cosine' } = encoder;
-  checkWhole('dimension', dimension, 1, MAX_DIMENSION);
-  checkMetric(metric);
-  if (typeof fingerprint !== 'string' || fingerprint.length < 1 || fingerprint.length > 256) {
-    throw new NearmissError(
-      'NM_OPTION_INVALID',
-      `fingerprint: found ${JSON.stringify(fingerprint)}, allowed: 1 to 256 characters`,
-    );
-  }
-  return encoder;
-}
-
 function initialise(db: Database.Database, encoder: StoreEncoder): void {
   db.exec(SCHEMA);
+  writeEncoder(db, encoder);
+}
+
+/** Writes what a store says of its encoder. */
+export function writeEncoder(db: Database.Database, encoder: StoreEncoder): void {
+  db.exec("DELETE FROM settings WHERE key IN ('fingerprint', 'dimension', 'metric', 'modelPath', 'modelCard')");
   const insert = db.prepare('INSERT INTO settings VALUES (?, ?)');
   const { fingerprint, dimension, metric = 'cosine', modelPath, modelCard } = encoder;
   insert.run('fingerprint', fingerprint);
@@ -232,19 +250,4 @@ function readInfo(db: Database.Database, path: string): StoreInfo {
     ...(modelPath === undefined ? {} : { modelPath }),
     ...(modelCard === undefined ? {} : { modelCard: JSON.parse(modelCard) as JsonObject }),
   };
-}
-
-function checkSame(path: string, info: StoreInfo, wanted: StoreEncoder): void {
-  const { fingerprint, dimension, metric = 'cosine' } = wanted;
-  for (const [name, found, allowed] of [
-    ['encoder', fingerprint, info.fingerprint],
-    ['dimension', dimension, info.dimension],
-    ['metric', metric, info.metric],
-  ]) {
-    if (found === allowed) continue;
-    throw new NearmissError(
-      'NM_ENCODER_MISMATCH',
-      `${path}: found ${name} ${found}, allowed: ${allowed}, which filled it`,
-    );
-  }
 }

@@ -26,7 +26,14 @@ export interface Statements {
   readonly item: Prepared;
   readonly hash: Prepared;
   readonly ids: Prepared;
+  readonly items: Prepared;
+  readonly vector: Prepared;
   readonly hit: Prepared;
+  /** Reads a setting; undefined where there is none. */
+  setting(key: string): string | undefined;
+  readonly setSetting: Prepared;
+  readonly setCode: Prepared;
+  readonly forgetCodes: Prepared;
   /** Reads the state; `NM_STORE_INVALID` if there is none. */
   state(): StoreState;
 }
@@ -34,10 +41,11 @@ export interface Statements {
 export function prepareStatements(db: Database.Database, path: string): Statements {
   const raw = (sql: string): Prepared => db.prepare(sql).raw();
   const state = raw('SELECT change, pruned, items, removals FROM state');
+  const setting = raw('SELECT value FROM settings WHERE key = ?');
   return {
     setState: db.prepare('UPDATE state SET change = ?, pruned = ?, items = ?, removals = ?'),
-    update: db.prepare('UPDATE items SET hash = ?2, metadata = ?3, vector = ?4, change = ?5 WHERE id = ?1'),
-    insert: db.prepare('INSERT INTO items (id, hash, metadata, vector, change) VALUES (?, ?, ?, ?, ?)'),
+    update: db.prepare('UPDATE items SET hash = ?2, metadata = ?3, vector = ?4, change = ?5, code = ?6 WHERE id = ?1'),
+    insert: db.prepare('INSERT INTO items (id, hash, metadata, vector, change, code) VALUES (?, ?, ?, ?, ?, ?)'),
     number: raw('SELECT row FROM items WHERE id = ?'),
     remove: db.prepare('DELETE FROM items WHERE row = ?'),
     log: db.prepare('INSERT INTO removals VALUES (?, ?)'),
@@ -45,6 +53,12 @@ export function prepareStatements(db: Database.Database, path: string): Statemen
     item: raw('SELECT id, vector, metadata, hash FROM items WHERE id = ?'),
     hash: raw('SELECT hash FROM items WHERE id = ?'),
     ids: raw('SELECT id FROM items WHERE id > ? ORDER BY id LIMIT ?'),
+    items: raw('SELECT id, vector, metadata, hash FROM items WHERE id > ? ORDER BY id LIMIT ?'),
+    vector: raw('SELECT vector FROM items WHERE row = ?'),
+    setting: (key) => (setting.get(key) as [string] | undefined)?.[0],
+    setCode: db.prepare('UPDATE items SET code = ? WHERE row = ?'),
+    forgetCodes: db.prepare('UPDATE items SET code = NULL'),
+    setSetting: db.prepare('INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2'),
     hit: raw('SELECT id, metadata FROM items WHERE row = ?'),
     state: () => {
       const row = state.get() as [number, number, number, number] | undefined;

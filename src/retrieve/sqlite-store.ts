@@ -1,14 +1,33 @@
+import { statSync } from 'node:fs';
 import type Database from 'libsql';
 import { NearmissError } from '../errors.js';
 import type { SimdTier } from '../kernels/load.js';
-import { MAX_TOP } from '../kernels/scan.js';
-import { createFlatIndex, type FlatIndex, type SearchResult } from './flat.js';
+import { loadRetrievalKernels, type RetrievalKernels } from '../kernels/retrieval.js';
+import { MAX_TOP } from '../kernels/retrieval-layout.js';
+import { Coder } from './coder.js';
+import { checkedEncoder, checkFingerprint, checkStillSame } from './encoder-identity.js';
+import type { EngineHits, ListOptions, ListReport, SearchEngine } from './engine.js';
+import { checkFilter } from './filter.js';
 import { Follower } from './follower.js';
 import { checkId, type Item, itemRows, type JsonObject, vectorOf } from './items.js';
+import { createSearchEngine } from './search-engine.js';
+import { checkSearch } from './search-options.js';
 import { openFile, storeError, transaction } from './sqlite-file.js';
 import { pruneItems } from './sqlite-prune.js';
+import { reembedFile } from './sqlite-reembed.js';
 import { prepareStatements, type Statements } from './sqlite-statements.js';
-import type { Hit, Pruning, SearchOptions, Store, StoredItem, StoreEncoder, StoreInfo, WriteOptions } from './store.js';
+import type {
+  Hit,
+  Pruning,
+  Reembedding,
+  SearchOptions,
+  Store,
+  StoredItem,
+  StoreEncoder,
+  StoreInfo,
+  StoreStats,
+  WriteOptions,
+} from './store.js';
 import { checkWhole, isFloat32Array } from './vectors.js';
 
 export interface OpenOptions {
@@ -18,6 +37,11 @@ export interface OpenOptions {
   readonly readOnly?: boolean;
   /** How long to wait for another process's transaction, ms, 0 … 600,000. Default 5,000. */
   readonly busyTimeout?: number;
+  /**
+   * Where searches take the float32 vectors from. `memory` (default): all are held there. `disk`: only their codes are, about
+   * a quarter of the space, and the hundred or so vectors that a search needs are read from the file.
+   */
+  readonly vectors?: 'memory' | 'disk';
   /** SIMD tier of the search; default: the best this engine has. */
   readonly tier?: SimdTier;
 }
@@ -27,6 +51,11 @@ export interface SqliteStore extends Store {
   readonly path: string;
   /** The content hash of an item, at once: undefined without the item, null where it has none. */
   hash(id: string): string | null | undefined;
+  /**
+   * Divides the items in memory into lists, which `approximate` searches of this store use until it is closed; pays past
+   * some 200,000 items. Returns the recall measured on the items themselves.
+   */
+  buildLists(options?: ListOptions): Promise<ListReport>;
 }
 
 /** Removals that readers may still have to learn of; with more, whoever is behind reads everything again. */
@@ -46,13 +75,25 @@ const REMOVALS_KEPT = 16_384;
  * await store.close();
  */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<SqliteStore> {
-  const { readOnly = false, busyTimeout = 5000, create, tier } = options;
+  const { readOnly = false, busyTimeout = 5000, create, vectors = 'memory', tier } = options;
   checkWhole('busyTimeout', busyTimeout, 0, 600_000);
+  if (vectors !== 'memory' && vectors !== 'disk') {
+    throw new NearmissError('NM_OPTION_INVALID', `vectors: found ${JSON.stringify(vectors)}, allowed: memory, disk`);
+  }
   const { db, info } = openFile(path, { readOnly, busyTimeout, ...(create ? { create } : {}) });
   try {
+    const sql = prepareStatements(db, path);
     const { dimension, metric } = info;
-    const index = await createFlatIndex({ dimension, metric, ...(tier === undefined ? {} : { tier }) });
-    return new FileStore(path, db, info, index, readOnly);
+    const holdsVectors = vectors === 'memory';
+    const kernels = (): Promise<RetrievalKernels> => loadRetrievalKernels(tier === undefined ? {} : { tier });
+    const readRow = (row: number, into: Float32Array): void => {
+      const [bytes] = sql.vector.get(follower.number(row)) as [Uint8Array];
+      into.set(vectorOf(bytes));
+    };
+    const engine = createSearchEngine(await kernels(), { dimension, metric, ...(holdsVectors ? {} : { readRow }) });
+    const follower = new Follower(db, sql, engine, { path, info, holdsVectors });
+    const coder = readOnly ? undefined : new Coder(createSearchEngine(await kernels(), { dimension, metric }));
+    return new FileStore(path, info, engine, { db, sql, follower, coder });
   } catch (error) {
     db.close();
     throw storeError(path, error);
@@ -64,6 +105,8 @@ interface Connection {
   readonly db: Database.Database;
   readonly sql: Statements;
   readonly follower: Follower;
+  /** Makes the codes of what is written; undefined where the store is for reading only. */
+  readonly coder: Coder | undefined;
 }
 
 /** What a transaction did, for the count of items and the memory of removals. */
@@ -76,24 +119,20 @@ interface Written<T> {
 class FileStore implements SqliteStore {
   readonly path: string;
   readonly info: StoreInfo;
-  readonly #readOnly: boolean;
-  readonly #index: FlatIndex;
+  readonly #engine: SearchEngine;
   #open: Connection | undefined;
+  /** While lists are built, the engine must not change. */
+  #building: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, db: Database.Database, info: StoreInfo, index: FlatIndex, readOnly: boolean) {
+  constructor(path: string, info: StoreInfo, engine: SearchEngine, connection: Connection) {
     this.path = path;
     this.info = info;
-    this.#readOnly = readOnly;
-    this.#index = index;
-    this.#open = { db, sql: prepareStatements(db, path), follower: new Follower(db, index, path) };
+    this.#engine = engine;
+    this.#open = connection;
   }
 
   checkEncoder(fingerprint: string): void {
-    if (fingerprint === this.info.fingerprint) return;
-    throw new NearmissError(
-      'NM_ENCODER_MISMATCH',
-      `${this.path}: found encoder ${fingerprint}, allowed: ${this.info.fingerprint}, which filled it`,
-    );
+    checkFingerprint(this.path, this.info, fingerprint);
   }
 
   async upsert(
@@ -102,11 +141,15 @@ class FileStore implements SqliteStore {
   ): Promise<{ readonly added: number; readonly updated: number }> {
     if (options.fingerprint !== undefined) this.checkEncoder(options.fingerprint);
     const rows = itemRows(items, this.info.dimension, this.info.metric);
+    const { coder } = this.#writable();
+    const codes = coder.codes(rows);
     return this.#write(({ sql }, change) => {
+      coder.prepare(sql);
       let updated = 0;
-      for (const { id, hash, metadata, vector } of rows) {
-        if (sql.update.run(id, hash, metadata, vector, change).changes > 0) updated += 1;
-        else sql.insert.run(id, hash, metadata, vector, change);
+      for (const [i, { id, hash, metadata, vector }] of rows.entries()) {
+        const code = codes[i]!;
+        if (sql.update.run(id, hash, metadata, vector, change, code).changes > 0) updated += 1;
+        else sql.insert.run(id, hash, metadata, vector, change, code);
       }
       return { result: { added: rows.length - updated, updated }, added: rows.length - updated, removed: 0 };
     });
@@ -129,12 +172,15 @@ class FileStore implements SqliteStore {
 
   async get(id: string): Promise<StoredItem | undefined> {
     return this.#read(({ sql }) => {
-      const row = sql.item.get(id) as [string, Uint8Array, string, string | null] | undefined;
-      if (!row) return undefined;
-      const [, bytes, metadata, hash] = row;
-      const item = { id, vector: vectorOf(bytes), metadata: JSON.parse(metadata) as JsonObject };
-      return hash === null ? item : { ...item, hash };
+      const row = sql.item.get(id) as ItemRecord | undefined;
+      return row && storedItem(row);
     });
+  }
+
+  async items(options: { readonly after?: string; readonly limit?: number } = {}): Promise<StoredItem[]> {
+    const { after = '', limit = 1000 } = options;
+    checkWhole('limit', limit, 1, 10_000);
+    return this.#read(({ sql }) => (sql.items.all(after, limit) as ItemRecord[]).map(storedItem));
   }
 
   hash(id: string): string | null | undefined {
@@ -165,25 +211,40 @@ class FileStore implements SqliteStore {
   search(query: Float32Array, options?: SearchOptions): Promise<Hit[]>;
   search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hit[][]>;
   async search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Promise<Hit[] | Hit[][]> {
-    const { k = 10, fingerprint } = options;
+    const { k = 10, filter, radius, mode = 'exact', fingerprint } = options;
     checkWhole('k', k, 1, MAX_TOP);
+    checkSearch(radius, mode);
+    if (filter !== undefined) checkFilter(filter);
     if (fingerprint !== undefined) this.checkEncoder(fingerprint);
+    await this.#building;
     const single = isFloat32Array(queries);
     return this.#snapshot(({ sql, follower }) => {
       follower.follow(sql.state());
-      const result = this.#index.search(single ? [queries] : queries, k);
-      const lists = readHits(result, single ? 1 : queries.length, sql.hit, follower);
+      const found = this.#engine.search(single ? [queries] : queries, {
+        k,
+        mode,
+        ...(filter === undefined ? {} : { filter: follower.bitmap(filter) }),
+        ...(radius === undefined ? {} : { radius }),
+      });
+      const lists = readHits(found, sql.hit, follower);
       return single ? lists[0]! : lists;
     });
   }
 
   async refresh(): Promise<void> {
+    await this.#building;
     this.#snapshot(({ sql, follower }) => follower.follow(sql.state()));
   }
 
+  async buildLists(options: ListOptions = {}): Promise<ListReport> {
+    await this.refresh();
+    const building = this.#engine.buildLists(options);
+    this.#building = building.catch(() => undefined);
+    return building;
+  }
+
   async prune(): Promise<Pruning> {
-    this.#writable();
-    const { db } = this.#opened();
+    const { db } = this.#writable();
     const remove = async (removeRows: (change: number) => number): Promise<number> =>
       this.#write((_, change) => {
         const removed = removeRows(change);
@@ -192,8 +253,33 @@ class FileStore implements SqliteStore {
     return pruneItems(db, (body) => this.#read(body), remove);
   }
 
+  async reembed(encoder: StoreEncoder): Promise<Reembedding> {
+    const { db } = this.#writable();
+    checkedEncoder(encoder);
+    const replace = async (write: (change: number) => Written<undefined>): Promise<void> =>
+      this.#write((_, change) => write(change), 0);
+    return reembedFile(this.path, encoder, { db, openStore, replace, guard: (body) => this.#read(body) });
+  }
+
+  async stats(): Promise<StoreStats> {
+    return this.#snapshot(({ db, sql }) => {
+      const pragma = (name: string): number => (db.prepare(`PRAGMA ${name}`).raw().get() as [number])[0];
+      const pageBytes = pragma('page_size');
+      const log = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+      return {
+        items: sql.state().items,
+        bytes: pragma('page_count') * pageBytes + log,
+        freeBytes: pragma('freelist_count') * pageBytes + log,
+      };
+    });
+  }
+
   async compact(): Promise<void> {
-    this.#write(() => ({ result: undefined, added: 0, removed: 0 }), 0);
+    const { coder } = this.#writable();
+    this.#write(({ db, sql }) => {
+      coder.fill(db, sql);
+      return { result: undefined, added: 0, removed: 0 };
+    }, 0);
     this.#read(({ db }) => {
       db.exec('VACUUM');
       db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all();
@@ -204,9 +290,9 @@ class FileStore implements SqliteStore {
     const open = this.#open;
     if (!open) return;
     this.#open = undefined;
-    this.#index.clear();
+    this.#engine.clear();
     try {
-      if (this.#readOnly) return;
+      if (!open.coder) return;
       // libsql frees a connection when its statements are collected, not when it is closed: empty the log now, so that
       // the file by itself holds everything. A reader that is busy keeps the log; nothing is lost then either.
       open.db.exec('PRAGMA busy_timeout = 100');
@@ -223,8 +309,10 @@ class FileStore implements SqliteStore {
     throw new NearmissError('NM_STORE_CLOSED', `${this.path}: the store has been closed`);
   }
 
-  #writable(): void {
-    if (!this.#readOnly) return;
+  #writable(): Connection & { readonly coder: Coder } {
+    const open = this.#opened();
+    const { coder } = open;
+    if (coder) return { ...open, coder };
     throw new NearmissError('NM_STORE_READ_ONLY', `${this.path}: the store was opened for reading only`);
   }
 
@@ -249,6 +337,7 @@ class FileStore implements SqliteStore {
       transaction(open.db, 'IMMEDIATE', () => {
         const { sql } = open;
         const state = sql.state();
+        checkStillSame(this.path, this.info, sql.setting('fingerprint') ?? 'none');
         const change = state.change + 1;
         const { result, added, removed } = body(open, change);
         const items = state.items + added - removed;
@@ -263,13 +352,16 @@ class FileStore implements SqliteStore {
   }
 }
 
+type ItemRecord = readonly [id: string, vector: Uint8Array, metadata: string, hash: string | null];
+
+function storedItem([id, bytes, metadata, hash]: ItemRecord): StoredItem {
+  const item = { id, vector: vectorOf(bytes), metadata: JSON.parse(metadata) as JsonObject };
+  return hash === null ? item : { ...item, hash };
+}
+
 /** The items of a search's rows; an item that several queries found is read once. */
-function readHits(
-  { found, rows, scores }: SearchResult,
-  queries: number,
-  statement: Database.Statement,
-  follower: Follower,
-): Hit[][] {
+function readHits(hits: EngineHits, statement: Database.Statement, follower: Follower): Hit[][] {
+  const { width, found, rows, scores } = hits;
   const items = new Map<number, { readonly id: string; readonly metadata: string }>();
   const itemOf = (row: number): { readonly id: string; readonly metadata: string } => {
     let item = items.get(row);
@@ -280,9 +372,9 @@ function readHits(
     }
     return item;
   };
-  return Array.from({ length: queries }, (_, query) =>
-    Array.from({ length: found }, (_, i) => {
-      const at = query * found + i;
+  return Array.from(found, (count, query) =>
+    Array.from({ length: count }, (_, i) => {
+      const at = query * width + i;
       const { id, metadata } = itemOf(rows[at]!);
       return { id, score: scores[at]!, metadata: JSON.parse(metadata) as JsonObject };
     }),

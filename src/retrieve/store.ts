@@ -1,3 +1,4 @@
+import type { Filter } from './filter.js';
 import type { Item, JsonObject } from './items.js';
 import type { Metric } from './vectors.js';
 
@@ -31,14 +32,23 @@ export interface StoredItem {
 
 export interface Hit {
   readonly id: string;
-  /** Cosine or inner product, exact but for the rounding of float32. */
+  /** Cosine, inner product or, under `l2`, distance; exact but for the rounding of float32. */
   readonly score: number;
   readonly metadata: JsonObject;
 }
 
 export interface SearchOptions {
-  /** Hits a query, 1 … 1,000. Default 10. */
+  /** Most hits a query, 1 … 1,000. Default 10. */
   readonly k?: number;
+  /** Only items whose metadata meet it; while k of them are there, k are found. */
+  readonly filter?: Filter;
+  /** Only hits at least this good: a score of at least `radius` or, under `l2`, a distance of at most `radius`. */
+  readonly radius?: number;
+  /**
+   * `exact` (default) considers every item. `approximate` may miss some of the best where the store has an index for it
+   * (`buildIndex`, `buildLists`), never the number of hits; without one it is exact too.
+   */
+  readonly mode?: 'exact' | 'approximate';
   /** The encoder that made the query; another than the store's is `NM_ENCODER_MISMATCH`. */
   readonly fingerprint?: string;
 }
@@ -46,6 +56,33 @@ export interface SearchOptions {
 export interface WriteOptions {
   /** The encoder that made the vectors; another than the store's is `NM_ENCODER_MISMATCH`. */
   readonly fingerprint?: string;
+}
+
+export interface StoreStats {
+  readonly items: number;
+  /** Bytes that the store takes where it lies, with those it could give back. */
+  readonly bytes: number;
+  /** Bytes that `compact` would give back, at least; 0 where that is not known. */
+  readonly freeBytes: number;
+}
+
+/**
+ * A store on its way from one encoder to another: the new items are gathered beside the old ones, which stay searchable
+ * until `finish` puts the new in their place. Given up or interrupted, it is gone on with by the next `reembed` to the same
+ * encoder.
+ */
+export interface Reembedding {
+  /** Takes the new items. */
+  readonly store: Store;
+  /**
+   * Puts the new items in the place of the old, in one transaction, and closes `store`. The store that was reembedded must
+   * be opened again: it still speaks of the old encoder.
+   *
+   * @param options `drop`: give up items of which no new vector is there; otherwise they are `NM_REEMBED_INCOMPLETE`
+   */
+  finish(options?: { readonly drop?: boolean }): Promise<void>;
+  /** Leaves what was gathered for another time. */
+  close(): Promise<void>;
 }
 
 /** Collects the ids that stay, in the store's own temporary space, and then removes all others. */
@@ -61,7 +98,8 @@ export interface Pruning {
 /**
  * Items with vectors, searched exactly. What a promise of a write has confirmed survives a crash of the process and of
  * the machine; a call that fails has changed nothing. Every call may fail with `NM_STORE_CLOSED`, `NM_STORE_BUSY`,
- * `NM_STORE_INVALID` (the file turned out damaged) or `NM_STORE_WRITE_FAILED` (disk full, input/output error).
+ * `NM_STORE_INVALID` (it turned out damaged), `NM_STORE_WRITE_FAILED` (disk full, input/output error) or, over a network,
+ * `NM_STORE_UNREACHABLE` and `NM_STORE_TIMEOUT`.
  */
 export interface Store {
   readonly info: StoreInfo;
@@ -77,19 +115,28 @@ export interface Store {
   /** Removes items in one transaction and returns how many there were; unknown ids are no error. */
   delete(ids: readonly string[]): Promise<number>;
   get(id: string): Promise<StoredItem | undefined>;
+  /** As `ids`, with all that belongs to them; `limit` at most 10,000, default 1,000. */
+  items(options?: { readonly after?: string; readonly limit?: number }): Promise<StoredItem[]>;
   /** The content hashes of those ids that are there; null where an item has none. */
   hashes(ids: readonly string[]): Promise<Map<string, string | null>>;
   count(): Promise<number>;
   /** The ids after `after` in byte order, at most `limit` (default 1,000): pages through all in constant memory. */
   ids(options?: { readonly after?: string; readonly limit?: number }): Promise<string[]>;
-  /** The best items for a query, best first; equal scores in the order in which the items were added. */
+  /**
+   * The best items for a query, best first; equal scores in the order in which the items were added.
+   *
+   * @throws `NM_FILTER_INVALID`, `NM_OPTION_INVALID`, `NM_SHAPE_MISMATCH`, `NM_VECTOR_INVALID`, `NM_ENCODER_MISMATCH`
+   */
   search(query: Float32Array, options?: SearchOptions): Promise<Hit[]>;
   /** The same for several queries, which share the reading of the vectors. */
   search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hit[][]>;
   /** Reads into memory what a search needs and has not yet; the first search does so itself. */
   refresh(): Promise<void>;
   prune(): Promise<Pruning>;
-  /** Gives the space of removed items back to the file system. */
+  /** Begins, or goes on, to fill the store anew by another encoder. */
+  reembed(encoder: StoreEncoder): Promise<Reembedding>;
+  stats(): Promise<StoreStats>;
+  /** Gives the space of removed items back. */
   compact(): Promise<void>;
   /** Ends the use of the store; further calls are `NM_STORE_CLOSED`, a second `close` is none. */
   close(): Promise<void>;

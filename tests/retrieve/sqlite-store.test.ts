@@ -103,7 +103,7 @@ describe('SQLite store file', () => {
     for (const create of [
       { ...ENCODER, fingerprint: '' },
       { ...ENCODER, dimension: 0 },
-      { ...ENCODER, metric: 'l2' as 'cosine' },
+      { ...ENCODER, metric: 'l1' as 'cosine' },
     ]) {
       await expect(openStore(join(folder, 'never.db'), { create })).rejects.toThrow(code('NM_OPTION_INVALID'));
     }

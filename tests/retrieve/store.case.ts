@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/random.js';
+import { type Field, type Filter, matches, type Scalar } from '../../src/retrieve/filter.js';
 import type { Item, JsonObject } from '../../src/retrieve/items.js';
 import type { Store, StoreEncoder } from '../../src/retrieve/store.js';
 import { bruteForce, gaussian } from './oracle.js';
@@ -22,6 +23,56 @@ export function item(id: string, vector: readonly number[], metadata?: JsonObjec
     ...(hash === undefined ? {} : { hash }),
   };
 }
+
+/** Metadata of many kinds, for filters: values of every type, missing, nested and in lists. */
+export const SPECIMENS: readonly JsonObject[] = [
+  {},
+  { a: 1 },
+  { a: 2, b: 'x' },
+  { a: 2.5, b: 'y' },
+  { a: -7, b: null },
+  { a: '1', b: ['x', 'y'] },
+  { a: 'x', 'b.c': 1 },
+  { a: true, b: { c: 1 } },
+  { a: false, b: { c: 'x' } },
+  { a: null, b: { c: { d: 2 } } },
+  { a: [1], b: { 0: 'x' } },
+  { a: 'x\0', b: 'x\u0001' },
+  { a: '\uffff', b: '🙂' },
+  { a: 1e300, b: '' },
+];
+
+const arbitraryField = fc.constantFrom<Field>('a', 'b', 'b.c', ['b', 'c'], ['b', 'c', 'd'], ['b', '0'], 'z');
+const arbitraryValue = fc.constantFrom<Scalar>(
+  ...[0, 1, 2, 2.5, -7, 1e300, true, false, null, '', '1', 'x', 'y', 'x\0', 'x\u0001', '\uffff', '🙂'],
+);
+const arbitraryBound = fc.constantFrom<'gt' | 'gte' | 'lt' | 'lte'>('gt', 'gte', 'lt', 'lte');
+
+/** Any filter over the specimens. */
+export const arbitraryFilter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => {
+  const numbers = fc.dictionary(arbitraryBound, fc.constantFrom(-7, 0, 1, 2, 2.5), { minKeys: 1 });
+  const strings = fc.dictionary(arbitraryBound, fc.constantFrom('', '1', 'x', 'x\0', '\uffff', '🙂'), { minKeys: 1 });
+  const filters = fc.array(tie('filter'), { maxLength: 3 });
+  return {
+    filter: fc.oneof(
+      { maxDepth: 3, depthIdentifier: 'filter' },
+      fc.record({ op: fc.constant('eq' as const), field: arbitraryField, value: arbitraryValue }),
+      fc.record({ op: fc.constant('ne' as const), field: arbitraryField, value: arbitraryValue }),
+      fc.record({
+        op: fc.constant('in' as const),
+        field: arbitraryField,
+        values: fc.array(arbitraryValue, { maxLength: 4 }),
+      }),
+      fc
+        .tuple(arbitraryField, fc.oneof(numbers, strings))
+        .map(([field, bounds]) => ({ op: 'range' as const, field, ...bounds })),
+      fc.record({ op: fc.constant('exists' as const), field: arbitraryField }),
+      fc.record({ op: fc.constant('and' as const), filters }),
+      fc.record({ op: fc.constant('or' as const), filters }),
+      fc.record({ op: fc.constant('not' as const), filter: tie('filter') }),
+    ),
+  };
+}).filter;
 
 /** What every store does, whatever keeps its items. */
 export function describeStore(name: string, newPlace: () => Promise<StorePlace>): void {
@@ -56,7 +107,7 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
       const again = await opened(at);
       expect(again.info).toEqual({
         ...ENCODER,
-        schema: 1,
+        schema: expect.any(Number),
         modelPath: 'models/a.onnx',
         modelCard: { layers: [1, 2], name: 'ä' },
       });
@@ -282,6 +333,142 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
       expect(await pruning.finish()).toBe(2);
       expect(await store.ids()).toEqual(['b', 'd']);
       expect((await store.search(Float32Array.of(1, 0, 0, 0))).map(({ id }) => id)).toEqual(['b', 'd']);
+    });
+
+    it('gives whole items page by page, in byte order', async () => {
+      const store = await created();
+      for (const id of ['b', 'a', 'é']) await store.upsert([item(id, [1, 2, 3, 4], { name: id }, `hash ${id}`)]);
+      expect((await store.items({ limit: 2 })).map(({ id }) => id)).toEqual(['a', 'b']);
+      expect(await store.items({ after: 'b' })).toEqual([
+        { id: 'é', vector: Float32Array.of(1, 2, 3, 4), metadata: { name: 'é' }, hash: 'hash é' },
+      ]);
+      await expect(store.items({ limit: 0 })).rejects.toThrow(code('NM_OPTION_INVALID'));
+    });
+
+    it('gives distances under l2, nearest first', async () => {
+      const store = await created({ fingerprint: 'f', dimension: 2, metric: 'l2' });
+      await store.upsert([item('far', [10, 0]), item('near', [0, 1]), item('same', [3, 4]), item('also', [3, 4])]);
+      const hits = await store.search(Float32Array.of(3, 4), { k: 3 });
+      expect(hits.map(({ id }) => id)).toEqual(['same', 'also', 'near']);
+      for (const [at, score] of [0, 0, Math.sqrt(18)].entries()) expect(hits[at]!.score).toBeCloseTo(score, 5);
+      const within = await store.search(Float32Array.of(3, 4), { radius: 5 });
+      expect(within.map(({ id }) => id)).toEqual(['same', 'also', 'near']);
+    });
+
+    it('leaves out hits beyond the radius, and no hit upon it', async () => {
+      const store = await created();
+      await store.upsert([1, 2, 3, 4].map((x) => item(`id${x}`, [x, 0, 0, 0])));
+      const query = Float32Array.of(1, 0, 0, 0);
+      expect((await store.search(query, { radius: 3 })).map(({ id }) => id)).toEqual(['id4', 'id3']);
+      expect((await store.search(query, { radius: 3, k: 1 })).map(({ id }) => id)).toEqual(['id4']);
+      expect(await store.search([query, query], { radius: 5 })).toEqual([[], []]);
+      await expect(store.search(query, { radius: Number.NaN })).rejects.toThrow(code('NM_OPTION_INVALID'));
+      await expect(store.search(query, { mode: 'fast' as 'exact' })).rejects.toThrow(code('NM_OPTION_INVALID'));
+    });
+
+    it('finds with any filter what a look at every item finds', async () => {
+      const store = await created();
+      const random = randomStream(34);
+      const items = Array.from({ length: 120 }, (_, i) =>
+        item(
+          `id${i}`,
+          Array.from({ length: 4 }, () => random.integer(5) - 2),
+          SPECIMENS[random.integer(SPECIMENS.length)],
+        ),
+      );
+      await store.upsert(items);
+      const probe = Float32Array.of(3, -2, 1, 5);
+      await fc.assert(
+        fc.asyncProperty(arbitraryFilter, fc.integer({ min: 1, max: 20 }), async (filter, k) => {
+          const live = items.filter(({ metadata }) => matches(filter, metadata!));
+          const matrix = new Float32Array(live.flatMap(({ vector }) => Array.from(vector)));
+          const best = bruteForce(matrix, probe, 4, k).map((row) => live[row]!.id);
+          expect((await store.search(probe, { k, filter })).map(({ id }) => id)).toEqual(best);
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('filters by what the metadata are now, after updates, removals and writes of others', async () => {
+      const at = await place();
+      const store = await opened(at, { create: ENCODER });
+      const other = await opened(at);
+      const filter: Filter = { op: 'eq', field: 'kind', value: 'cat' };
+      const found = async (by: Store): Promise<string[]> =>
+        (await by.search(Float32Array.of(1, 0, 0, 0), { filter })).map(({ id }) => id);
+      const kinds = (kind: string, ...ids: string[]): Item[] => ids.map((id) => item(id, [1, 1, 1, 1], { kind }));
+      await store.upsert([...kinds('cat', 'a', 'b'), ...kinds('dog', 'c', 'd')]);
+      for (const by of [store, other]) expect(await found(by)).toEqual(['a', 'b']);
+      await other.upsert([...kinds('dog', 'a'), ...kinds('cat', 'd', 'e')]);
+      for (const by of [store, other]) expect(await found(by)).toEqual(['b', 'd', 'e']);
+      await store.delete(['b', 'c']);
+      await store.compact();
+      for (const by of [store, other]) expect(await found(by)).toEqual(['d', 'e']);
+      const both: Filter = { op: 'and', filters: [filter, { op: 'exists', field: 'more' }] };
+      expect(await store.search(new Float32Array(4), { filter: both })).toEqual([]);
+    });
+
+    it.each<[string, unknown]>([
+      ['another operator', { op: 'like', field: 'a', value: 'x' }],
+      ['a misspelt key', { op: 'eq', field: 'a', vaule: 1 }],
+      ['no value', { op: 'eq', field: 'a' }],
+      ['a list as value', { op: 'eq', field: 'a', value: [1] }],
+      ['NaN', { op: 'ne', field: 'a', value: Number.NaN }],
+      ['a field that is a number', { op: 'exists', field: 3 }],
+      ['an empty path', { op: 'exists', field: [] }],
+      ['a range without bounds', { op: 'range', field: 'a' }],
+      ['a range from a number to a string', { op: 'range', field: 'a', gt: 1, lt: 'x' }],
+      ['values that are no list', { op: 'in', field: 'a', values: 'abc' }],
+      ['a fault deep inside', { op: 'not', filter: { op: 'and', filters: [{ op: 'exists' }] } }],
+      ['too many conditions', { op: 'or', filters: Array(300).fill({ op: 'exists', field: 'a' }) }],
+      ['text', 'a = 1'],
+    ])('refuses a filter with %s', async (_, filter) => {
+      const store = await created();
+      await expect(store.search(new Float32Array(4), { filter: filter as Filter })).rejects.toThrow(
+        code('NM_FILTER_INVALID'),
+      );
+    });
+
+    it('tells its size', async () => {
+      const store = await created();
+      await store.upsert([item('a', [1, 2, 3, 4])]);
+      const { items, bytes, freeBytes } = await store.stats();
+      expect(items).toBe(1);
+      expect(bytes).toBeGreaterThan(100);
+      expect(freeBytes).toBeGreaterThanOrEqual(0);
+    });
+
+    it('is filled anew by another encoder, all at once, and goes on where that was interrupted', async () => {
+      const at = await place();
+      const store = await opened(at, { create: ENCODER });
+      const bystander = await opened(at);
+      await store.upsert([item('a', [1, 2, 3, 4], { old: true }, 'h'), item('b', [1, 1, 1, 1])]);
+      await bystander.search(Float32Array.of(1, 0, 0, 0));
+      const next: StoreEncoder = { fingerprint: 'sha256:encoder-b', dimension: 2, metric: 'l2' };
+      const first = await store.reembed(next);
+      await first.store.upsert([item('a', [3, 4], { old: false }, 'h2')]);
+      await expect(first.finish()).rejects.toThrow(code('NM_REEMBED_INCOMPLETE'));
+      await first.close();
+      expect((await store.search(Float32Array.of(1, 0, 0, 0))).map(({ id }) => id)).toEqual(['a', 'b']);
+      const second = await store.reembed(next);
+      expect(await second.store.ids()).toEqual(['a']);
+      await second.finish({ drop: true });
+      for (const stale of [store, bystander]) {
+        await expect(stale.upsert([item('c', [1, 2, 3, 4])])).rejects.toThrow(code('NM_ENCODER_MISMATCH'));
+        await expect(stale.search(Float32Array.of(1, 0, 0, 0))).rejects.toThrow(code('NM_ENCODER_MISMATCH'));
+        await stale.close();
+      }
+      const again = await opened(at, { create: next });
+      expect(again.info).toMatchObject(next);
+      expect(await again.count()).toBe(1);
+      expect(await again.get('a')).toEqual({
+        id: 'a',
+        vector: Float32Array.of(3, 4),
+        metadata: { old: false },
+        hash: 'h2',
+      });
+      await again.upsert([item('d', [0, 0])]);
+      expect((await again.search(Float32Array.of(0, 1))).map(({ id }) => id)).toEqual(['d', 'a']);
     });
 
     it('refuses writes when opened for reading, and all calls when closed', async () => {
