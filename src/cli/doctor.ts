@@ -4,11 +4,12 @@ import type { Command } from 'commander';
 import { ERRORS } from '../errors.js';
 import { EMOJI_PACKAGES, emojiPackages } from '../images/index.js';
 import {
+  compileTraining,
   loadTrainingKernels,
-  SIMD_TIERS,
   standaloneHeap,
   supportsRelaxedSimd,
   supportsSimd,
+  TRAINING_TIERS,
 } from '../kernels/index.js';
 import { command } from './command.js';
 import { table } from './console.js';
@@ -68,14 +69,22 @@ function nodeVersion(): Finding {
   return { what: 'Node', found: process.version, ok, ...(ok ? {} : { advice }) };
 }
 
+/** Every tier of the training kernels: loaded and checked, or why not; the best one is what training takes. */
 async function kernels(): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const tier of SIMD_TIERS) {
-    if (tier === 'relaxed' && !(await supportsRelaxedSimd())) continue;
+  // Where a module is missing, the tier's own line says so.
+  const choice = await compileTraining().catch(() => undefined);
+  for (const tier of TRAINING_TIERS) {
     const what = `training kernels, ${tier}`;
+    const passed = choice?.passedOver.find((other) => other.tier === tier);
+    if (passed) {
+      findings.push({ what, found: `not used: ${passed.reason}`, ok: true });
+      continue;
+    }
     try {
       const { exports } = await loadTrainingKernels(standaloneHeap(), { tier });
-      findings.push({ what, found: `${Object.keys(exports).length} functions, self-check passed`, ok: true });
+      const used = tier === choice?.tier ? '; the ones that train here' : '';
+      findings.push({ what, found: `${Object.keys(exports).length} functions, self-check passed${used}`, ok: true });
     } catch (error) {
       findings.push({ what, found: (error as Error).message, ok: false, advice: 'run `npm run build` or reinstall' });
     }
