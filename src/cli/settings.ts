@@ -2,18 +2,18 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { NearmissError } from '../errors.js';
 import { type AugmentRecipe, type Fit, parseRecipe, RECIPES } from '../images/index.js';
-import { debiased, hcl, ntxent, type Objective, ring, type ScheduleSpec, type Setting } from '../negatives/index.js';
+import { methodByName } from '../methods/index.js';
 import type { DataSettings, TrainSettingsInput } from '../train/index.js';
-
-export const OBJECTIVES = ['ntxent', 'debiased', 'hcl', 'ring'] as const;
-export type ObjectiveName = (typeof OBJECTIVES)[number];
-
-/** How a number of an objective changes over the run. */
-export const ANNEALINGS = ['none', 'linear', 'step', 'exponential', 'cosine'] as const;
-export type Annealing = (typeof ANNEALINGS)[number];
+import {
+  flagOf,
+  givenObjectiveOptions,
+  OBJECTIVE_OPTIONS,
+  type ObjectiveFlags,
+  objectiveOf,
+} from './objective-options.js';
 
 /** Options of `nearmiss train` as commander gives them; absent where the user said nothing. */
-export interface TrainFlags {
+export interface TrainFlags extends ObjectiveFlags {
   readonly out: string;
   readonly pair?: boolean;
   readonly fit?: Fit;
@@ -23,12 +23,7 @@ export interface TrainFlags {
   readonly imageSize?: number;
   readonly encoder?: string;
   readonly method?: string;
-  readonly objective?: ObjectiveName;
-  readonly temperature?: number;
-  readonly beta?: number;
-  readonly tauPlus?: number;
-  readonly ring?: readonly [number, number];
-  readonly anneal?: Annealing;
+  readonly methodOption?: Readonly<Record<string, number>>;
   readonly augment?: string;
   readonly batch?: number;
   readonly epochs?: number;
@@ -72,59 +67,9 @@ function dataSettings(args: readonly string[], { pair, fit, unpaired }: TrainFla
   return { kind: 'emoji', ...(unpaired ? { paired: false } : {}) };
 }
 
-/** A number that starts at `from` and reaches `to` halfway through the run. */
-function annealed(kind: Annealing, from: number, to: number): Setting {
-  if (kind === 'none') return to;
-  const spec: ScheduleSpec = { schedule: kind, from, to, until: 0.5 };
-  return spec;
-}
-
-/**
- * The objective that --objective and its numbers describe. `--anneal` moves the ring's outer limit from 1 down to its
- * value, or β from 0 up to its value, over the first half of the run.
- */
-export function objectiveOf(flags: TrainFlags): Objective | undefined {
-  const { objective, temperature, beta, tauPlus, ring: limits, anneal } = flags;
-  const numbers = objectiveNumbers(flags);
-  const name = objective ?? 'hcl';
-  const used: Record<ObjectiveName, readonly string[]> = {
-    ntxent: ['temperature'],
-    debiased: ['temperature', 'tauPlus'],
-    hcl: ['temperature', 'beta', 'tauPlus', 'anneal'],
-    ring: ['temperature', 'ring', 'anneal', 'beta', 'tauPlus'],
-  };
-  const foreign = numbers.find((option) => !used[name].includes(option));
-  if (foreign !== undefined) {
-    const which = objective === undefined ? `the default objective, ${name}` : `--objective ${name}`;
-    throw new NearmissError('NM_OPTION_INVALID', `${flagOf(foreign)}: found with ${which}, which does not use it`);
-  }
-  if (objective === undefined && numbers.length === 0) return undefined;
-  const tau = temperature === undefined ? {} : { temperature };
-  if (name === 'ntxent') return ntxent(tau);
-  if (name === 'debiased') return debiased({ ...tau, ...(tauPlus === undefined ? {} : { tauPlus }) });
-  if (name === 'hcl') return hcl({ ...tau, beta: annealed(anneal ?? 'none', 0, beta ?? 2), tauPlus: tauPlus ?? 0 });
-  const [inner, outer] = limits ?? [0.1, 0.5];
-  const rings = ring({ ...tau, inner, outer: annealed(anneal ?? 'linear', 1, outer) });
-  return beta === undefined && tauPlus === undefined
-    ? rings
-    : { ...rings, weight: { beta: beta ?? 0, tauPlus: tauPlus ?? 0 } };
-}
-
-/** The options with numbers of an objective that were given. */
-function objectiveNumbers({ temperature, beta, tauPlus, ring: limits, anneal }: TrainFlags): string[] {
-  return Object.entries({ temperature, beta, tauPlus, ring: limits, anneal })
-    .filter(([, value]) => value !== undefined)
-    .map(([option]) => option);
-}
-
-/** The option as it is typed: `--tau-plus` of `tauPlus`. */
-function flagOf(option: string): string {
-  return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
 /** An option alone would replace the whole objective of the config file by one that nobody asked for. */
-function refuseObjectiveNumbers(flags: TrainFlags, file: string): void {
-  const [first] = objectiveNumbers(flags);
+function refuseObjectiveOptions(flags: TrainFlags, file: string): void {
+  const [first] = givenObjectiveOptions(flags);
   if (first === undefined) return;
   throw new NearmissError(
     'NM_OPTION_INVALID',
@@ -183,31 +128,19 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new NearmissError('NM_OPTION_INVALID', `${flags.config}: found no object, allowed: {"setting": value, …}`);
   }
-  const {
-    out,
-    pair,
-    fit,
-    unpaired,
-    config: file,
-    resume,
-    objective,
-    temperature,
-    beta,
-    tauPlus,
-    ring,
-    anneal,
-    augment,
-    ...plain
-  } = flags;
+  const { out, pair, fit, unpaired, config: file, resume, objective, augment, methodOption, ...others } = flags;
+  const plain = Object.fromEntries(
+    Object.entries(others).filter(([name]) => !(OBJECTIVE_OPTIONS as readonly string[]).includes(name)),
+  );
   const given = config as Partial<TrainSettingsInput>;
   const fromFile = args.length === 0 && !flags.pair ? dataFromFile(given.data, dirname(file ?? '')) : undefined;
   if (fromFile && (fit !== undefined || unpaired)) {
     const found = fit === undefined ? '--unpaired' : '--fit';
     throw new NearmissError('NM_OPTION_INVALID', `${found}: found beside the data of ${file}; allowed: set it there`);
   }
-  if (given.objective !== undefined && objective === undefined) refuseObjectiveNumbers(flags, `${file}`);
+  if (given.objective !== undefined && objective === undefined) refuseObjectiveOptions(flags, `${file}`);
   checkEpochs(given.epochs, `${file}`);
-  const chosen = objectiveOf(flags);
+  const chosen = objectiveOf(flags, methodByName(flags.method ?? given.method ?? 'simclr'));
   const known = Object.fromEntries(
     Object.entries(plain).filter(([key, value]) => key !== 'json' && value !== undefined),
   );
@@ -216,6 +149,7 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
     data: fromFile ?? dataSettings(args, flags),
     ...known,
     ...(chosen ? { objective: chosen } : {}),
+    ...(methodOption ? { methodOptions: { ...given.methodOptions, ...methodOption } } : {}),
     ...(augment === undefined ? {} : { augment: await recipeOf(augment) }),
   };
 }

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ENCODER_NAMES } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
-import { FITS, RECIPES } from '../images/index.js';
-import { METHOD_NAMES } from '../methods/index.js';
+import { FITS, RECIPE_GUIDANCE } from '../images/index.js';
+import { METHOD_NAMES, METHODS } from '../methods/index.js';
 import {
   IMAGE_SIZES,
   loadTrainingData,
@@ -20,17 +20,23 @@ import {
 import { command, decimal, oneOf, oneOfNumbers, wholeNumber } from './command.js';
 import { type Console, duration } from './console.js';
 import { onlineEvaluation } from './evaluation.js';
-import { ANNEALINGS, OBJECTIVES, type TrainFlags, trainInput } from './settings.js';
+import { addObjectiveOptions } from './objective-options.js';
+import { type TrainFlags, trainInput } from './settings.js';
 
 const EXAMPLES = [
   'nearmiss train emoji --out runs/emoji --steps 300',
   'nearmiss train photos/ --out runs/photos --image-size 48 --minutes 10',
   'nearmiss train --pair catalogue/ shop/ --out runs/shop --objective hcl --beta 2',
+  'nearmiss train photos/ --out runs/moco --method moco --objective ring --ring 0.1,cosine:1:0.3 --queue 8192',
   'nearmiss train --out runs/photos --resume',
 ];
 
 export function trainCommand(): Command {
-  return command<TrainFlags>('train', EXAMPLES, run)
+  return addObjectiveOptions(dataAndRunOptions(command<TrainFlags>('train', EXAMPLES, run)));
+}
+
+function dataAndRunOptions(command: Command): Command {
+  return command
     .argument('[data...]', 'folder, .tar, .zip or CIFAR batches of pictures, or `emoji`; two folders with --pair')
     .requiredOption('--out <folder>', 'folder of the run')
     .option('--pair', 'DATA is DIR_A DIR_B: pictures of the same relative name are two views of one item')
@@ -44,13 +50,8 @@ export function trainCommand(): Command {
     .option('--image-size <pixels>', `input size: ${IMAGE_SIZES.join(', ')} (default 32)`, oneOfNumbers(IMAGE_SIZES))
     .option('--encoder <name>', `${ENCODER_NAMES.join(', ')} (default tiny-resnet)`, oneOf(ENCODER_NAMES))
     .option('--method <name>', `${METHOD_NAMES.join(', ')} (default ${METHOD_NAMES[0]})`, oneOf(METHOD_NAMES))
-    .option('--objective <name>', `${OBJECTIVES.join(', ')} (default hcl)`, oneOf(OBJECTIVES))
-    .option('--temperature <tau>', 'temperature (default 0.5; ring 0.07)', decimal(0, 100, true))
-    .option('--beta <number>', 'concentration on hard negatives (default 2)', decimal(0, 100))
-    .option('--tau-plus <share>', 'probability that a negative is of the same class (default 0)', decimal(0, 1))
-    .option('--ring <inner,outer>', 'keep negatives between these ranks, as shares (default 0.1,0.5)', parseRing)
-    .option('--anneal <how>', `how β or the ring closes in: ${ANNEALINGS.join(', ')}`, oneOf(ANNEALINGS))
-    .option('--augment <recipe>', `${Object.keys(RECIPES).join(', ')}, or a .json file`)
+    .option('--method-option <name=value...>', `numbers of the method: ${METHOD_OPTIONS}`, parseMethodOption)
+    .option('--augment <recipe>', `${AUGMENT_CHOICES}; or a .json file`)
     .option('--batch <items>', 'items a step; each gives two views (default 128)', wholeNumber(2))
     .option('--epochs <number>', 'passes over the data (default 40)', decimal(0, 1e9, true))
     .option('--minutes <number>', 'train for about so long', decimal(0, 1e6, true))
@@ -65,13 +66,27 @@ export function trainCommand(): Command {
     .option('--checkpoint-every <steps>', 'steps between checkpoints', wholeNumber(1));
 }
 
-function parseRing(text: string): readonly [number, number] {
-  const numbers = text.split(',').map(Number);
-  const [inner, outer] = numbers;
-  if (numbers.length !== 2 || !(inner! >= 0 && inner! < outer! && outer! <= 1)) {
-    throw new InvalidArgumentError(`Found '${text}', allowed: inner,outer with 0 <= inner < outer <= 1, as 0.1,0.5.`);
+/** Every recipe's name with what it is for. */
+const AUGMENT_CHOICES = Object.entries(RECIPE_GUIDANCE)
+  .map(([name, guidance]) => `${name} (${guidance})`)
+  .join('; ');
+
+/** `momentum (moco, instance, cmc)` */
+const METHOD_OPTIONS = [...new Set(METHODS.flatMap(({ options }) => Object.keys(options)))]
+  .map(
+    (name) =>
+      `${name} (${METHODS.filter(({ options }) => name in options)
+        .map((method) => method.name)
+        .join(', ')})`,
+  )
+  .join(', ');
+
+function parseMethodOption(text: string, earlier: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const [, name, value] = /^([A-Za-z]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || !Number.isFinite(Number(value))) {
+    throw new InvalidArgumentError(`Found '${text}', allowed: name=number, as momentum=0.99.`);
   }
-  return [inner!, outer!];
+  return { ...earlier, [name]: Number(value) };
 }
 
 async function run(args: readonly string[], flags: TrainFlags, console: Console): Promise<Record<string, unknown>> {

@@ -57,8 +57,11 @@ export const SIMCLR_RECIPE: AugmentRecipe = {
 /** `SIMCLR_RECIPE` with blur in half of the views, for pictures of 64 pixels and more. */
 export const SIMCLR_BLUR_RECIPE: AugmentRecipe = { ...SIMCLR_RECIPE, blur: { probability: 0.5, sigma: [0.1, 1] } };
 
-/** Where colour tells the classes apart (products): crops and a little light, no change of hue, no grayscale. */
-export const COLOUR_KEEPING_RECIPE: AugmentRecipe = {
+/**
+ * Where colour tells the classes apart (products, plants, food): crops and a little light, no change of hue, no
+ * grayscale. On groceries the textbook colours of `SIMCLR_RECIPE` end below an untrained encoder; these double it.
+ */
+export const COLOUR_MATTERS_RECIPE: AugmentRecipe = {
   ...NO_AUGMENTATION,
   cropScale: [0.3, 1],
   aspect: [3 / 4, 4 / 3],
@@ -66,13 +69,32 @@ export const COLOUR_KEEPING_RECIPE: AugmentRecipe = {
   jitter: { probability: 0.8, brightness: 0.1, contrast: 0.1, saturation: 0, hue: 0 },
 };
 
+/** Icons, logos, emoji, technical drawings: most of the picture, nothing mirrored, colours nearly kept. */
+export const DRAWING_RECIPE: AugmentRecipe = {
+  ...NO_AUGMENTATION,
+  cropScale: [0.5, 1],
+  aspect: [3 / 4, 4 / 3],
+  jitter: { probability: 0.8, brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.05 },
+};
+
 /** Recipes by the name that settings may use. */
 export const RECIPES: Readonly<Record<string, AugmentRecipe>> = {
-  none: NO_AUGMENTATION,
+  photo: SIMCLR_RECIPE,
+  'photo-blur': SIMCLR_BLUR_RECIPE,
+  'colour-matters': COLOUR_MATTERS_RECIPE,
+  drawing: DRAWING_RECIPE,
   paired: PAIRED_RECIPE,
-  simclr: SIMCLR_RECIPE,
-  'simclr-blur': SIMCLR_BLUR_RECIPE,
-  'colour-keeping': COLOUR_KEEPING_RECIPE,
+  none: NO_AUGMENTATION,
+};
+
+/** When to choose which, by the same names. */
+export const RECIPE_GUIDANCE: Readonly<Record<keyof typeof RECIPES, string>> = {
+  photo: 'things told apart by shape: strong crops and colours, mirrored',
+  'photo-blur': 'the same with blur, from 64 pixels on',
+  'colour-matters': 'colour is the class: products, food, plants',
+  drawing: 'icons, logos, drawings: gentle, never mirrored',
+  paired: 'two sources of each item: gentlest',
+  none: 'pictures as they are',
 };
 
 const probability = z.number().min(0).max(1);

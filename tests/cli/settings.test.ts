@@ -2,13 +2,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { objectiveOf, readJson, type TrainFlags, trainInput } from '../../src/cli/settings.js';
+import { type ObjectiveFlags, objectiveOf as objectiveFor, parseSetting } from '../../src/cli/objective-options.js';
+import { readJson, trainInput } from '../../src/cli/settings.js';
 import { NearmissError } from '../../src/errors.js';
 import { RECIPES } from '../../src/images/index.js';
+import { methodByName } from '../../src/methods/index.js';
 import { parseObjective, resolveObjective } from '../../src/negatives/index.js';
 import { resolveTrainSettings } from '../../src/train/index.js';
 
 const out = 'run';
+const objectiveOf = (flags: ObjectiveFlags, method = 'simclr'): ReturnType<typeof objectiveFor> =>
+  objectiveFor(flags, methodByName(method));
 let folder = '';
 
 async function config(value: unknown): Promise<string> {
@@ -35,13 +39,12 @@ afterAll(() => rm(folder, { recursive: true }));
 
 describe('objectiveOf', () => {
   it('leaves the objective to the defaults where nothing was said', () => {
-    expect(objectiveOf({ out })).toBeUndefined();
+    expect(objectiveOf({})).toBeUndefined();
   });
 
   it('makes each objective with its numbers', () => {
-    expect(objectiveOf({ out, objective: 'ntxent', temperature: 0.2 })).toEqual({ temperature: 0.2 });
-    const resolved = (flags: Omit<TrainFlags, 'out'>): unknown =>
-      resolveObjective(parseObjective(objectiveOf({ out, ...flags })), 99, 100);
+    expect(objectiveOf({ objective: 'ntxent', temperature: 0.2 })).toEqual({ temperature: 0.2 });
+    const resolved = (flags: ObjectiveFlags): unknown => resolveObjective(parseObjective(objectiveOf(flags)), 99, 100);
     expect(resolved({ objective: 'debiased', tauPlus: 0.2 })).toMatchObject({ beta: 0, tauPlus: 0.2 });
     expect(resolved({ objective: 'hcl', beta: 3, tauPlus: 0.1, temperature: 0.3 })).toMatchObject({
       beta: 3,
@@ -55,12 +58,12 @@ describe('objectiveOf', () => {
   });
 
   it('takes numbers without an objective for those of HCL', () => {
-    expect(objectiveOf({ out, beta: 1 })).toEqual(objectiveOf({ out, objective: 'hcl', beta: 1 }));
+    expect(objectiveOf({ beta: 1 })).toEqual(objectiveOf({ objective: 'hcl', beta: 1 }));
   });
 
   it('anneals β from 0 and the ring from everything, over the first half of the run', () => {
-    const at = (flags: Omit<TrainFlags, 'out'>, step: number): ReturnType<typeof resolveObjective> =>
-      resolveObjective(parseObjective(objectiveOf({ out, ...flags })), step, 200);
+    const at = (flags: ObjectiveFlags, step: number): ReturnType<typeof resolveObjective> =>
+      resolveObjective(parseObjective(objectiveOf(flags)), step, 200);
     const hcl = { objective: 'hcl', beta: 2, anneal: 'linear' } as const;
     expect(at(hcl, 0).beta).toBe(0);
     expect(at(hcl, 50).beta).toBeCloseTo(1, 1);
@@ -70,13 +73,71 @@ describe('objectiveOf', () => {
     expect(at(ring, 199).select).toMatchObject({ inner: 0.1, outer: 0.5 });
   });
 
+  it('takes the temperature of a method whose negatives are no batch', () => {
+    expect(objectiveOf({ objective: 'hcl' }, 'moco')).toMatchObject({ temperature: 0.2, weight: { beta: 2 } });
+    expect(objectiveOf({ temperature: 0.1 }, 'moco')).toMatchObject({
+      temperature: 0.1,
+      candidates: { kind: 'queue' },
+    });
+    expect(objectiveOf({ objective: 'ntxent', temperature: 0.4 }, 'instance')).toMatchObject({ temperature: 0.4 });
+  });
+
+  it('combines ring, weights, queue and mixes', () => {
+    const flags = { ring: [0, 0.5], beta: 1, queue: 512, mix: [64, 32, 16], synthesisWarmup: 0.25 } as const;
+    expect(objectiveOf({ objective: 'ring', anneal: 'none', ...flags }, 'moco')).toMatchObject({
+      candidates: { kind: 'queue', capacity: 512 },
+      synthesise: { kind: 'mix', hardest: 64, pairs: 32, queries: 16, warmup: 0.25 },
+      select: { kind: 'ring', inner: 0, outer: 0.5 },
+      weight: { beta: 1 },
+    });
+  });
+
+  it('makes the settings of a ring on a bank with NCE', () => {
+    const flags = { innerOf: 'all', neighbourViews: true, draws: 64, criterion: 'nce', zMomentum: 1 } as const;
+    expect(objectiveOf({ objective: 'ring', ...flags }, 'instance')).toMatchObject({
+      candidates: { kind: 'bank', draws: 64 },
+      select: { innerOfOuter: false, neighbourViews: true },
+      loss: { kind: 'nce', zMomentum: 1 },
+    });
+    expect(objectiveOf({ objective: 'ring', positiveOutside: true }, 'instance')).toMatchObject({
+      positiveInPartition: false,
+    });
+  });
+
+  it('anneals any number by a schedule of its own', async () => {
+    expect(parseSetting('0.5')).toBe(0.5);
+    expect(parseSetting('linear:1:0.1')).toEqual({ schedule: 'linear', from: 1, to: 0.1 });
+    expect(parseSetting('cosine:0:2:0.5')).toEqual({ schedule: 'cosine', from: 0, to: 2, until: 0.5 });
+    const step = { schedule: 'step', from: 1, to: 0, steps: 200, size: 0.25 };
+    expect(parseSetting('step:1:0:steps=200:size=0.25')).toEqual(step);
+    for (const wrong of ['', 'x', 'linear:1', 'linear::1', 'cubic:0:1', 'linear:0:1:2', 'linear:0:1:rate=3']) {
+      expect(() => parseSetting(wrong), wrong).toThrow();
+    }
+    const temperature = parseSetting('linear:0.5:0.1');
+    expect(objectiveOf({ objective: 'ntxent', temperature })).toEqual({ temperature });
+    const outer = parseSetting('cosine:1:0.3');
+    expect(await refusal(() => objectiveOf({ objective: 'ring', ring: [0, outer], anneal: 'linear' }))).toContain(
+      '--anneal: found beside a schedule',
+    );
+  });
+
+  it('refuses options that exclude or need each other', async () => {
+    const refused = (flags: ObjectiveFlags, method: string): Promise<string> =>
+      refusal(() => objectiveOf(flags, method));
+    expect(await refused({ queue: 5, draws: 5 }, 'moco')).toContain('--queue: found beside --draws');
+    expect(await refused({ mix: [8, 4, 2], generate: 4 }, 'moco')).toContain('--mix: found beside --generate');
+    expect(await refused({ zMomentum: 0.5 }, 'instance')).toContain('--z-momentum: found without --criterion nce');
+    expect(await refused({ generateShare: 0.5 }, 'moco')).toContain('--generate-share: found without --generate');
+    expect(await refused({ synthesisWarmup: 0.5 }, 'moco')).toContain('--synthesis-warmup: found without');
+  });
+
   it('refuses numbers that the objective does not use', async () => {
-    expect(await refusal(() => objectiveOf({ out, objective: 'ntxent', tauPlus: 0.1 }))).toBe(
+    expect(await refusal(() => objectiveOf({ objective: 'ntxent', tauPlus: 0.1 }))).toBe(
       'NM_OPTION_INVALID --tau-plus: found with --objective ntxent, which does not use it',
     );
-    expect(await refusal(() => objectiveOf({ out, objective: 'debiased', beta: 1 }))).toContain('--beta');
-    expect(await refusal(() => objectiveOf({ out, objective: 'hcl', ring: [0, 1] }))).toContain('--ring');
-    expect(await refusal(() => objectiveOf({ out, ring: [0, 1] }))).toContain('the default objective, hcl');
+    expect(await refusal(() => objectiveOf({ objective: 'debiased', beta: 1 }))).toContain('--beta');
+    expect(await refusal(() => objectiveOf({ objective: 'hcl', ring: [0, 1] }))).toContain('--ring');
+    expect(await refusal(() => objectiveOf({ ring: [0, 1] }))).toContain('the default objective, hcl');
   });
 });
 
@@ -135,7 +196,7 @@ describe('trainInput', () => {
       '--beta: found beside the objective of',
     );
     const replaced = await trainInput(['photos'], { out, config: path, objective: 'hcl', beta: 1 });
-    expect(replaced.objective).toEqual(objectiveOf({ out, objective: 'hcl', beta: 1 }));
+    expect(replaced.objective).toEqual(objectiveOf({ objective: 'hcl', beta: 1 }));
     const kept = await trainInput(['photos'], { out, config: path });
     expect(kept.objective).toEqual({ temperature: 0.1 });
   });

@@ -45,7 +45,7 @@ describe('parseRecipe', () => {
     ['too wide a blur', changed({ blur: { probability: 1, sigma: [1, 11] } }), 'augment.blur.sigma.1: found 11'],
     ['a missing key', changed({ blur: undefined }), 'augment.blur: found nothing'],
     ['nothing', undefined, 'augment: found nothing'],
-    ['no recipe of that name', 'toString', "augment: found 'toString', allowed: none, paired, simclr"],
+    ['no recipe of that name', 'toString', "augment: found 'toString', allowed: photo, photo-blur"],
   ])('refuses %s', (_, value, message) => {
     expect(refusal(value)).toMatchObject({ code: 'NM_OPTION_INVALID', message: expect.stringContaining(message) });
   });
