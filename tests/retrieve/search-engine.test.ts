@@ -81,12 +81,12 @@ describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
 
   it('finds the 1,000 best, over several segments, in a batch larger than a group', async () => {
     const dimension = 24;
-    const rows = vectorsOf('gaussian', 40_000, dimension, 3);
+    const rows = vectorsOf('gaussian', 20_000, dimension, 3);
     const queries = vectorsOf('gaussian', 67, dimension, 4);
     const engine = await engineOf({ dimension, metric: 'inner-product' }, tier);
     engine.add(rows);
     const hits = engine.search(queries, { k: 1000 });
-    for (const q of [0, 63, 64, 66]) {
+    for (const q of [0, 64, 66]) {
       const query = queries.subarray(q * dimension, (q + 1) * dimension);
       expect(faultsOf(hitsOf(hits, q), rows, query, 'inner-product', () => true, 1000)).toEqual([]);
       const few = engine.search(query, { k: 10 });
@@ -98,22 +98,22 @@ describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
 
   it('finds only what filter, removals and radius leave', async () => {
     const dimension = 32;
-    const count = 20_000;
+    const count = 8000;
     const rows = vectorsOf('gaussian', count, dimension, 5);
     const query = vectorsOf('gaussian', 2, dimension, 6);
     for (const metric of METRICS) {
       const engine = await engineOf({ dimension, metric }, tier);
       engine.add(rows);
-      const gone = new Set(Array.from({ length: 300 }, (_, i) => i * 61));
+      const gone = new Set(Array.from({ length: 300 }, (_, i) => i * 23));
       expect(engine.remove(gone)).toBe(300);
-      expect(engine.remove([61])).toBe(0);
+      expect(engine.remove([23])).toBe(0);
       const searched = metric === 'cosine' ? unitRows(rows, dimension) : rows;
       const scored = metric === 'cosine' ? unitRows(query, dimension) : query;
-      for (const keep of [1, 2, 100, 5000]) {
+      for (const keep of [1, 2, 100, 3000]) {
         const filter = bitmap(count, (row) => row % keep === 0);
         const allowed = (row: number): boolean => row % keep === 0 && !gone.has(row);
         const hits = engine.search(query, { k: 10, filter });
-        expect(hits.width).toBe(keep === 5000 ? 3 : 10);
+        expect(hits.width).toBe(keep === 3000 ? 2 : 10);
         for (const q of [0, 1]) {
           const one = scored.subarray(q * dimension, (q + 1) * dimension);
           expect(faultsOf(hitsOf(hits, q), searched, one, metric, allowed, 10)).toEqual([]);
@@ -122,8 +122,9 @@ describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
           // The radius is a float32, the scores it is compared with are not: the hit that named it may be outside.
           expect([1, 2]).toContain(near.found[0]);
           expect(near.rows[0]).toBe(hits.rows[q * hits.width]);
-          expect(near.rows[4 % near.width === 4 ? 4 : near.width - 1]).toBe(-1);
-          expect(near.scores[near.width - 1]).toBeNaN();
+          for (let i = near.found[0]!; i < near.width; i++) {
+            expect([near.rows[i], near.scores[i]]).toEqual([-1, Number.NaN]);
+          }
         }
       }
       const none = engine.search(query, { filter: new Uint32Array(bitmapWords(count)) });
@@ -157,7 +158,7 @@ describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
       const queries = vectorsOf('gaussian', 3, dimension, 8);
       expect(again.search(queries)).toEqual(engine.search(queries));
       expect(inside.search(queries).rows).toEqual(engine.search(queries).rows);
-      expect(again.codes(0, 9000)).toEqual(codes);
+      expect(Buffer.compare(again.codes(0, 9000), codes)).toBe(0);
     }
   });
 

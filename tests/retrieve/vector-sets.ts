@@ -80,27 +80,32 @@ export function faultsOf(
   k: number,
 ): string[] {
   const dim = query.length;
-  const exact = new Map<number, number>();
-  let size = 0;
-  for (let row = 0; row < rows.length / dim; row++) {
-    const vector = rows.subarray(row * dim, (row + 1) * dim);
+  const count = rows.length / dim;
+  const exact = new Float64Array(count).fill(Number.NaN);
+  const zeros = new Float32Array(dim);
+  const asked = -exactScore(query, zeros, 'l2');
+  let size = metric === 'l2' ? asked : 0;
+  const order: number[] = [];
+  for (let row = 0; row < count; row++) {
     if (!allowed(row)) continue;
-    exact.set(row, exactScore(vector, query, metric));
-    size = Math.max(size, Math.hypot(...vector) * (metric === 'l2' ? 1 : Math.hypot(...query)));
+    const vector = rows.subarray(row * dim, (row + 1) * dim);
+    exact[row] = exactScore(vector, query, metric);
+    size = Math.max(size, -exactScore(vector, zeros, 'l2') * (metric === 'l2' ? 1 : asked));
+    order.push(row);
   }
-  const rounding = 1e-13 * (size + (metric === 'l2' ? Math.hypot(...query) : 0));
-  const order = [...exact.keys()].sort((a, b) => exact.get(b)! - exact.get(a)! || a - b).slice(0, k);
+  const rounding = 1e-13 * size;
+  order.sort((a, b) => exact[b]! - exact[a]! || a - b).splice(k);
   const wrong: string[] = [];
   if (hits.rows.length !== order.length) wrong.push(`${hits.rows.length} hits for ${order.length}`);
   if (new Set(hits.rows).size !== hits.rows.length) wrong.push('a row twice');
   for (const [i, row] of hits.rows.entries()) {
     const right = order[i];
     if (right === undefined) break;
-    const score = exact.get(row);
-    if (score === undefined) wrong.push(`row ${row} may not be found`);
+    const score = exact[row]!;
+    if (Number.isNaN(score)) wrong.push(`row ${row} may not be found`);
     else {
-      if (row !== right && !(Math.abs(score - exact.get(right)!) <= rounding)) {
-        wrong.push(`hit ${i}: row ${row} with ${score}, allowed ${right} with ${exact.get(right)}`);
+      if (row !== right && !(Math.abs(score - exact[right]!) <= rounding)) {
+        wrong.push(`hit ${i}: row ${row} with ${score}, allowed ${right} with ${exact[right]}`);
       }
       const shown = metric === 'l2' ? -hits.scores[i]! : hits.scores[i]!;
       const error = 2 ** -23 * Math.abs(score) + rounding + 1e-44;
