@@ -51,7 +51,7 @@ export interface TrainingExports
     WinogradExports {}
 
 /** Tiers of the training kernels: those of the engine, and `paired`, 256-bit vectors where V8 packs pairs of vectors. */
-export const TRAINING_TIERS = [...SIMD_TIERS, 'paired'] as const;
+export const TRAINING_TIERS: readonly [...typeof SIMD_TIERS, 'paired'] = [...SIMD_TIERS, 'paired'];
 export type TrainingTier = (typeof TRAINING_TIERS)[number];
 
 /** The training kernels, bound to one heap. */
