@@ -71,5 +71,6 @@ export function benchedReplica(
     learningRate: 2e-3,
     warmup: 0,
     weightDecay: 1e-6,
+    updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
   });
 }

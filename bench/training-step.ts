@@ -70,6 +70,7 @@ async function ours(views: number): Promise<(count: number) => number[]> {
     learningRate: 2e-3,
     warmup: 0,
     weightDecay: 1e-6,
+    updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
   });
   let at = 0;
   return (count) =>

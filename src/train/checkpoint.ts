@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { type EncoderGraph, elements, type ReadOut, type Weights, weightSpecs } from '../encoders/index.js';
+import { type EncoderGraph, type ReadOut, type Weights, weightSpecs } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import type { MethodState, SavedArray } from '../methods/index.js';
+import type { OptimiserState } from './optimiser.js';
 import type { ReplicaState } from './replica.js';
 import { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';
 
@@ -18,16 +19,20 @@ export interface Checkpoint {
 const FORMAT = '1';
 
 const METHOD_PREFIX = 'method.';
+const OPTIMISER_PREFIX = 'optimiser.';
 
 /**
- * Writes a checkpoint as safetensors (`encoder.*`, `adam.m`, `adam.v`, `method.*`, `readout.*`), whole or not at all.
+ * Writes a checkpoint as safetensors (`encoder.*`, `average.*`, `optimiser.*`, `method.*`, `readout.*`),
+ * whole or not at all.
  */
 export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpoint: Checkpoint): Promise<void> {
   const { state, readOut } = checkpoint;
   const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
   for (const [name, weight] of Object.entries(state.weights)) tensors[`encoder.${name}`] = weight;
-  tensors['adam.m'] = { shape: [state.m.length], data: state.m };
-  tensors['adam.v'] = { shape: [state.v.length], data: state.v };
+  for (const [name, weight] of Object.entries(state.average ?? {})) tensors[`average.${name}`] = weight;
+  for (const [name, data] of Object.entries(state.optimiser)) {
+    tensors[OPTIMISER_PREFIX + name] = { shape: [data.length], data };
+  }
   const integers: Record<string, { shape: readonly number[]; data: Int32Array }> = {};
   for (const [name, { shape, data }] of Object.entries(state.method)) {
     if (data instanceof Int32Array) integers[METHOD_PREFIX + name] = { shape, data };
@@ -62,16 +67,24 @@ export async function readCheckpoint(path: string, graph: EncoderGraph): Promise
     const found = `an encoder '${metadata['encoder']}', expected '${graph.name}'`;
     throw new NearmissError('NM_CHECKPOINT_CORRUPT', `${path}: found ${found}`);
   }
-  const weights: Record<string, Weights[string]> = {};
-  let parameters = 0;
-  for (const spec of weightSpecs(graph)) {
-    weights[spec.name] = take(file, path, `encoder.${spec.name}`, spec.shape);
-    if (spec.trainable) parameters += elements(spec.shape);
-  }
-  const m = take(file, path, 'adam.m', [parameters]).data;
-  const v = take(file, path, 'adam.v', [parameters]).data;
+  const weights = weightsOf(file, path, graph, 'encoder.');
+  const averaged = Object.keys(file.tensors).some((name) => name.startsWith('average.'));
+  const average = averaged ? weightsOf(file, path, graph, 'average.') : undefined;
+  const optimiser = optimiserStateOf(file);
   const readOut = readOutOf(file, graph, path);
-  return { step, state: { weights, m, v, method: methodStateOf(file) }, ...(readOut ? { readOut } : {}) };
+  const state = { weights, optimiser, ...(average ? { average } : {}), method: methodStateOf(file) };
+  return { step, state, ...(readOut ? { readOut } : {}) };
+}
+
+function weightsOf(file: TensorFile, path: string, graph: EncoderGraph, prefix: string): Weights {
+  const specs = weightSpecs(graph);
+  return Object.fromEntries(specs.map(({ name, shape }) => [name, take(file, path, prefix + name, shape)]));
+}
+
+/** The optimiser's numbers; it checks itself that they are all there. */
+function optimiserStateOf(file: TensorFile): OptimiserState {
+  const entries = Object.entries(file.tensors).filter(([name]) => name.startsWith(OPTIMISER_PREFIX));
+  return Object.fromEntries(entries.map(([name, { data }]) => [name.slice(OPTIMISER_PREFIX.length), data]));
 }
 
 /** What the method kept; it checks the shapes itself when it takes them up. */

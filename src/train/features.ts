@@ -45,6 +45,7 @@ export async function openTrainerEncoder(options: {
     learningRate: 1,
     warmup: 0,
     weightDecay: 0,
+    updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
   });
   if (calibrate) await team.calibrate(calibrate, size);
   return {

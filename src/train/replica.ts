@@ -15,10 +15,13 @@ import { type MethodRun, type MethodState, methodByName } from '../methods/index
 import { type Objective, resolveObjective } from '../negatives/index.js';
 import { randomStream } from '../random.js';
 import { addressOf, emptyTensor } from '../tfjs/index.js';
-import { AdamState } from './adam.js';
 import { BatchOrder } from './batches.js';
 import { Exchange, type ExchangeBuffers } from './exchange.js';
 import { learningRateAt } from './learning-rate.js';
+import type { OptimiserState } from './optimiser.js';
+import { ReplicaWeights } from './replica-weights.js';
+import { ParameterUpdates, type UpdateSettings } from './updates.js';
+import { averageDecay, WeightAverage } from './weight-average.js';
 
 /** Pictures that training reads, shared by all replicas: uint8 [count, size, size, 3]. */
 export interface SharedPictures {
@@ -48,6 +51,7 @@ export interface ReplicaOptions {
   readonly learningRate: number;
   readonly warmup: number;
   readonly weightDecay: number;
+  readonly updates: UpdateSettings;
 }
 
 /** Figures of one step, the same on all replicas. */
@@ -64,9 +68,10 @@ export interface StepFigures {
 /** Weights, optimiser state and what the method keeps, copied out of the replica. */
 export interface ReplicaState {
   readonly weights: Weights;
-  /** Adam's moments, float32 [trainable parameters] in the order of `weightSpecs`. */
-  readonly m: Float32Array;
-  readonly v: Float32Array;
+  /** The optimiser's numbers, each float32 [trainable parameters] in the order of `weightSpecs`. */
+  readonly optimiser: OptimiserState;
+  /** Moving average of the weights, where one is kept. */
+  readonly average?: Weights;
   readonly method: MethodState;
 }
 
@@ -84,11 +89,9 @@ export class Replica {
   private readonly kernels: TrainingKernels;
   private readonly options: ReplicaOptions;
   private readonly exchange: Exchange;
-  private readonly variables: Readonly<Record<string, tfCore.Variable>>;
-  private readonly trainable: readonly tfCore.Variable[];
-  private readonly offsets: ReadonlyMap<string, number>;
-  private readonly parameterCount: number;
-  private readonly adam: AdamState;
+  private readonly weights: ReplicaWeights;
+  private readonly updates: ParameterUpdates;
+  private readonly average: WeightAverage | undefined;
   private readonly order: BatchOrder;
   private readonly views: 1 | 2;
   private readonly method: MethodRun;
@@ -98,24 +101,9 @@ export class Replica {
     this.kernels = kernels;
     this.options = options;
     this.exchange = new Exchange(options.exchange, options.replica);
-    const variables: Record<string, tfCore.Variable> = {};
-    const offsets = new Map<string, number>();
-    let offset = 0;
-    const specs = weightSpecs(options.graph);
-    for (const spec of [...specs.filter((s) => s.trainable), ...specs.filter((s) => !s.trainable)]) {
-      const weight = options.weights[spec.name];
-      if (!weight) throw new Error(`weight '${spec.name}' is missing`);
-      variables[spec.name] = tf.tidy(() =>
-        tf.variable(tf.tensor(weight.data.slice(), [...spec.shape], 'float32'), spec.trainable),
-      );
-      offsets.set(spec.name, offset);
-      offset += elements(spec.shape);
-    }
-    this.variables = variables;
-    this.offsets = offsets;
-    this.trainable = specs.filter((s) => s.trainable).map((s) => variables[s.name]!);
-    this.parameterCount = specs.reduce((sum, s) => sum + (s.trainable ? elements(s.shape) : 0), 0);
-    this.adam = new AdamState(kernels, this.parameterCount);
+    this.weights = new ReplicaWeights(tf, kernels.heap, options.graph, options.weights);
+    this.updates = new ParameterUpdates(kernels, options.updates, this.weights.parameters());
+    this.average = options.updates.ema > 0 ? new WeightAverage(kernels, this.weights.all()) : undefined;
     this.order = new BatchOrder({ seed: options.seed, items: options.rows.length, batch: options.batch });
     const method = methodByName(options.method);
     this.views = method.views;
@@ -123,8 +111,8 @@ export class Replica {
       tf,
       kernels,
       graph: options.graph,
-      tensors: variables,
-      trainable: this.trainable,
+      tensors: this.weights.variables,
+      trainable: this.weights.trainable,
       gather: this.exchange,
       objective: options.objective,
       options: options.methodOptions,
@@ -156,23 +144,20 @@ export class Replica {
     const items = this.order.at(step);
     const views = this.augmented(step, items);
     const augmentMilliseconds = performance.now() - started;
+    const learningRate = learningRateAt(step, { peak: options.learningRate, warmup: options.warmup, steps });
     const { labels } = options;
     const result = this.method.step({
       step,
       objective: resolveObjective(options.objective, step, steps),
+      learningRate,
       views,
       instanceIds: items,
       labels: labels && items.map((item) => labels[item]!),
     });
     views.dispose();
     this.publish(result.gradients, result.statistics);
-    const means = this.exchange.reduceValues(this.parameterCount);
-    const learningRate = learningRateAt(step, {
-      peak: options.learningRate,
-      warmup: options.warmup,
-      steps,
-    });
-    this.update(step, means, learningRate);
+    const means = this.exchange.reduceValues(this.weights.parameterCount);
+    this.update(step, step === steps - 1, means, learningRate);
     this.method.updated?.();
     return {
       step,
@@ -232,35 +217,28 @@ export class Replica {
     statistics: readonly { norm: string; mean: tfCore.Tensor1D; variance: tfCore.Tensor1D }[],
   ): void {
     const own = this.exchange.ownValues();
-    for (const [name, variable] of Object.entries(this.variables)) {
+    for (const [name, variable] of Object.entries(this.weights.variables)) {
       const gradient = gradients[variable.name];
       if (!gradient) continue;
-      own.set(gradient.dataSync<'float32'>(), this.offsets.get(name)!);
+      own.set(gradient.dataSync<'float32'>(), this.weights.offsets.get(name)!);
       gradient.dispose();
     }
     for (const { norm, mean, variance } of statistics) {
       const means = mean.dataSync<'float32'>();
-      own.set(means, this.offsets.get(`${norm}.mean`)!);
+      own.set(means, this.weights.offsets.get(`${norm}.mean`)!);
       // Second moments can be averaged over replicas, variances cannot.
       const seconds = variance.dataSync<'float32'>().map((value, c) => value + means[c]! * means[c]!);
-      own.set(seconds, this.offsets.get(`${norm}.variance`)!);
+      own.set(seconds, this.weights.offsets.get(`${norm}.variance`)!);
       mean.dispose();
       variance.dispose();
     }
   }
 
-  private update(step: number, values: Float32Array, learningRate: number): void {
+  private update(step: number, last: boolean, values: Float32Array, learningRate: number): void {
     const { heap } = this.kernels;
-    this.adam.setGradients(values.subarray(0, this.parameterCount));
-    for (const [name, variable] of Object.entries(this.variables)) {
-      const offset = this.offsets.get(name)!;
-      if (offset >= this.parameterCount) continue;
-      this.adam.update(addressOf(this.tf, variable), offset, variable.size, {
-        step,
-        learningRate,
-        weightDecay: this.options.weightDecay,
-      });
-    }
+    const gradients = values.subarray(0, this.weights.parameterCount);
+    const { weightDecay } = this.options;
+    const updated = this.updates.apply({ step, last, gradients, learningRate, weightDecay });
     this.forEachNorm((mean, variance, meanOffset, varianceOffset) => {
       const runningMean = floats(heap, addressOf(this.tf, mean), mean.size);
       const runningVariance = floats(heap, addressOf(this.tf, variance), mean.size);
@@ -271,6 +249,25 @@ export class Replica {
         runningVariance[c] = KEEP * runningVariance[c]! + (1 - KEEP) * v;
       }
     });
+    if (!updated || !this.average) return;
+    const { ema, accumulate } = this.options.updates;
+    const decay = averageDecay(ema, Math.floor(step / accumulate));
+    for (const [name, variable] of Object.entries(this.weights.variables)) {
+      const address = addressOf(this.tf, variable);
+      this.average.update(address, this.weights.offsets.get(name)!, variable.size, decay);
+    }
+  }
+
+  /** What the encoder finds with the averaged weights, where an average is kept: it is the result of the run. */
+  private averaged<T>(work: () => T): T {
+    if (!this.average) return work();
+    const own = this.weights.all();
+    this.weights.set(this.average.state());
+    try {
+      return work();
+    } finally {
+      this.weights.set(own);
+    }
   }
 
   private forEachNorm(
@@ -279,7 +276,12 @@ export class Replica {
     for (const node of this.options.graph.nodes) {
       if (node.op !== 'norm') continue;
       const [mean, variance] = [`${node.name}.mean`, `${node.name}.variance`];
-      visit(this.variables[mean]!, this.variables[variance]!, this.offsets.get(mean)!, this.offsets.get(variance)!);
+      visit(
+        this.weights.variables[mean]!,
+        this.weights.variables[variance]!,
+        this.weights.offsets.get(mean)!,
+        this.weights.offsets.get(variance)!,
+      );
     }
   }
 
@@ -292,7 +294,7 @@ export class Replica {
     const statistics: { norm: string; mean: Float32Array; variance: Float32Array }[] = [];
     tf.tidy(() => {
       const x = this.normalised(pictures, size);
-      trainingFeatures(tf, this.options.graph, this.variables, x, (norm, mean, variance) => {
+      trainingFeatures(tf, this.options.graph, this.weights.variables, x, (norm, mean, variance) => {
         statistics.push({
           norm,
           mean: mean.dataSync<'float32'>().slice(),
@@ -302,7 +304,7 @@ export class Replica {
     });
     for (const { norm, mean, variance } of statistics) {
       const set = (name: string, data: Float32Array): void =>
-        floats(this.kernels.heap, addressOf(tf, this.variables[name]!), data.length).set(data);
+        floats(this.kernels.heap, addressOf(tf, this.weights.variables[name]!), data.length).set(data);
       set(`${norm}.mean`, mean);
       set(`${norm}.variance`, variance);
     }
@@ -318,10 +320,12 @@ export class Replica {
   /** Feature maps float32 [count, height, width, channels] of pictures, norms on running statistics. */
   featureMaps(pictures: Uint8Array, size: number): { data: Float32Array; shape: [number, number, number, number] } {
     const { tf } = this;
-    return tf.tidy(() => {
-      const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
-      return { data: map.dataSync<'float32'>().slice(), shape: map.shape };
-    });
+    return this.averaged(() =>
+      tf.tidy(() => {
+        const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size));
+        return { data: map.dataSync<'float32'>().slice(), shape: map.shape };
+      }),
+    );
   }
 
   /**
@@ -330,34 +334,32 @@ export class Replica {
    */
   projections(pictures: Uint8Array, size: number): Float32Array {
     const { tf } = this;
-    return tf.tidy(() => {
-      const map = inferenceFeatures(tf, this.options.graph, this.variables, this.normalised(pictures, size));
-      const z = projectAll(tf, this.options.graph, this.variables, averagePool(tf, map));
-      return tf
-        .mul(tf.concat(z, 1), 1 / Math.sqrt(z.length))
-        .dataSync<'float32'>()
-        .slice();
-    });
+    return this.averaged(() =>
+      tf.tidy(() => {
+        const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size));
+        const z = projectAll(tf, this.options.graph, this.weights.variables, averagePool(tf, map));
+        return tf
+          .mul(tf.concat(z, 1), 1 / Math.sqrt(z.length))
+          .dataSync<'float32'>()
+          .slice();
+      }),
+    );
   }
 
   state(): ReplicaState {
-    const weights: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
-    for (const spec of weightSpecs(this.options.graph)) {
-      const variable = this.variables[spec.name]!;
-      weights[spec.name] = { shape: spec.shape, data: variable.dataSync<'float32'>().slice() };
-    }
-    return { weights, ...this.adam.state(), method: this.method.state() };
+    return {
+      weights: this.weights.named(this.weights.all()),
+      optimiser: this.updates.state(),
+      ...(this.average ? { average: this.weights.named(this.average.state()) } : {}),
+      method: this.method.state(),
+    };
   }
 
   /** Takes over a state, as when a run is resumed. */
   restore(state: ReplicaState): void {
-    for (const spec of weightSpecs(this.options.graph)) {
-      const weight = state.weights[spec.name];
-      if (!weight) throw new Error(`weight '${spec.name}' is missing`);
-      const variable = this.variables[spec.name]!;
-      floats(this.kernels.heap, addressOf(this.tf, variable), variable.size).set(weight.data);
-    }
-    this.adam.restore(state);
+    this.weights.set(this.weights.flat(state.weights));
+    this.updates.restore(state.optimiser);
+    this.average?.restore(this.weights.flat(state.average ?? state.weights));
     this.method.restore(state.method);
   }
 
@@ -369,7 +371,8 @@ export class Replica {
 
   dispose(): void {
     this.method.dispose();
-    this.adam.dispose();
-    for (const variable of Object.values(this.variables)) variable.dispose();
+    this.updates.dispose();
+    this.average?.dispose();
+    this.weights.dispose();
   }
 }

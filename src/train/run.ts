@@ -89,7 +89,8 @@ export function trainedEncoder(run: Run): TrainedEncoder {
       hint: `Go on with \`nearmiss train --out ${folder} --resume\`.`,
     });
   }
-  return { graph, weights: checkpoint.state.weights, readOut: checkpoint.readOut, size: settings.imageSize };
+  const { weights, average } = checkpoint.state;
+  return { graph, weights: average ?? weights, readOut: checkpoint.readOut, size: settings.imageSize };
 }
 
 /** Makes the folder of a new run; a folder that already holds one is `NM_RUN_EXISTS`. */

@@ -5,6 +5,8 @@ import { NearmissError } from '../errors.js';
 import { type AugmentRecipe, FITS, type Fit, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
 import { checkMethod, completeObjective, METHOD_NAMES, methodByName, resolveMethodOptions } from '../methods/index.js';
 import { type Objective, parseObjective } from '../negatives/index.js';
+import type { OptimiserSettings } from './optimiser.js';
+import type { UpdateSettings } from './updates.js';
 
 /** Where the pictures come from. */
 export type DataSettings =
@@ -41,6 +43,13 @@ export interface TrainSettings {
   /** Steps of linear warm-up. */
   readonly warmup: number;
   readonly weightDecay: number;
+  readonly optimiser: OptimiserSettings;
+  /** Largest global norm of a gradient; 0: any. */
+  readonly clip: number;
+  /** Steps whose mean gradient makes one update. */
+  readonly accumulate: number;
+  /** Decay of a moving average of the weights, which then is the run's result; 0: none. */
+  readonly ema: number;
   /** Worker threads. They change the batch norms' statistics, so they are part of what is reproduced. */
   readonly workers: number;
   readonly seed: number;
@@ -63,6 +72,16 @@ const dataSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('emoji'), paired: z.boolean().exactOptional() }),
 ]);
 
+const part = z.number().min(0).lt(1).exactOptional();
+const adamNumbers = { beta1: part, beta2: part, epsilon: positive.exactOptional() };
+const momentumNumbers = { momentum: part, nesterov: z.boolean().exactOptional() };
+const optimiserSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('adam'), ...adamNumbers }),
+  z.strictObject({ kind: z.literal('adamw'), ...adamNumbers }),
+  z.strictObject({ kind: z.literal('sgd'), ...momentumNumbers }),
+  z.strictObject({ kind: z.literal('lars'), ...momentumNumbers, trust: positive.exactOptional() }),
+]);
+
 const schema = z.strictObject({
   data: dataSchema,
   encoder: z.enum(ENCODER_NAMES as [string, ...string[]], `allowed: ${ENCODER_NAMES.join(', ')}`),
@@ -77,6 +96,10 @@ const schema = z.strictObject({
   learningRate: positive,
   warmup: z.int().min(0),
   weightDecay: z.number().min(0).finite(),
+  optimiser: optimiserSchema,
+  clip: z.number().min(0).finite(),
+  accumulate: whole,
+  ema: z.number().min(0).lt(1),
   workers: z.int().min(1).max(64),
   seed: z.int().min(0).max(4294967295),
   pool: z.union([z.literal(1), z.literal(2)], 'allowed: 1, 2'),
@@ -129,6 +152,11 @@ export function parseTrainSettings(value: unknown, where: string): TrainSettings
   return { ...settings, methodOptions, objective, augment: parseRecipe(settings.augment) };
 }
 
+/** How a run's gradients become updates. */
+export function updateSettings({ optimiser, clip, accumulate, ema }: TrainSettings): UpdateSettings {
+  return { optimiser, clip, accumulate, ema };
+}
+
 /** What a caller may leave out. */
 export type TrainSettingsInput = Partial<Omit<TrainSettings, 'data'>> & {
   readonly data: DataSettings;
@@ -175,6 +203,10 @@ export function resolveTrainSettings(input: TrainSettingsInput, items: number, w
       learningRate: 2e-3,
       warmup: 0,
       weightDecay: 1e-6,
+      optimiser: { kind: 'adam' },
+      clip: 0,
+      accumulate: 1,
+      ema: 0,
       workers: defaultWorkers(batch),
       seed: 0,
       whiten: pool === 2 ? 256 : 128,

@@ -8,7 +8,7 @@ import { appendHistory, type HistoryLine, rewindHistory } from './history.js';
 import { fitReadOut } from './read-out.js';
 import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } from './replica.js';
 import { createRun, type Run, readRun, readRunSettings, runFiles, writeRunSettings } from './run.js';
-import { sameSettings, type TrainSettings } from './settings.js';
+import { sameSettings, type TrainSettings, updateSettings } from './settings.js';
 import { Team } from './team.js';
 
 /** Pooled features float32 [count, width] of uint8 pictures [count, size, size, 3], by the encoder as it now is. */
@@ -130,6 +130,7 @@ function replicaOptions(
     learningRate: settings.learningRate,
     warmup: settings.warmup,
     weightDecay: settings.weightDecay,
+    updates: updateSettings(settings),
   };
 }
 

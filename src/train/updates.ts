@@ -11,6 +11,8 @@ export interface UpdateSettings {
   readonly clip: number;
   /** Steps whose mean gradient makes one update, 1 or more. */
   readonly accumulate: number;
+  /** Decay of the weights' moving average, below 1; 0: none is kept. */
+  readonly ema: number;
 }
 
 /** One step's gradients and what is to be done with them. */
@@ -29,14 +31,14 @@ export interface StepGradients {
  */
 export class ParameterUpdates {
   private readonly kernels: TrainingKernels;
-  private readonly settings: UpdateSettings;
+  private readonly settings: Omit<UpdateSettings, 'ema'>;
   private readonly optimiser: Optimiser;
   private readonly length: number;
   private readonly gradient: number;
   /** Where the steps' gradients are added up; none where each step makes an update. */
   private readonly sum: number | undefined;
 
-  constructor(kernels: TrainingKernels, settings: UpdateSettings, parameters: readonly Parameter[]) {
+  constructor(kernels: TrainingKernels, settings: Omit<UpdateSettings, 'ema'>, parameters: readonly Parameter[]) {
     this.kernels = kernels;
     this.settings = settings;
     this.optimiser = createOptimiser(kernels, settings.optimiser, parameters);

@@ -1,6 +1,14 @@
 import { floats, type TrainingKernels } from '../kernels/index.js';
 
 /**
+ * The decay of an average at its update number `update` (from 0): `decay`, but at first (1 + n)/(10 + n), so that the
+ * untrained weights it starts from are forgotten in a short run too (as TensorFlow's ExponentialMovingAverage does).
+ */
+export function averageDecay(decay: number, update: number): number {
+  return Math.min(decay, (1 + update) / (10 + update));
+}
+
+/**
  * Exponential moving average of an encoder's weights (Polyak & Juditsky 1992; the mean teacher's form): after each step
  * average = decay·average + (1 - decay)·weights, from a copy of the first weights on.
  */

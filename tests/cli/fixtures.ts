@@ -38,8 +38,7 @@ async function writeRun(folder: string, pictures: string, steps: number, seed: n
   const moments = parameterCount(graph);
   const state = {
     weights: initialWeights(graph, seed),
-    m: new Float32Array(moments),
-    v: new Float32Array(moments),
+    optimiser: { m: new Float32Array(moments), v: new Float32Array(moments) },
     method: {},
   };
   const readOut = steps === settings.steps ? { readOut: { pool: settings.pool } } : {};

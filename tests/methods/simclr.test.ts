@@ -55,7 +55,13 @@ describe('a step of SimCLR', () => {
         });
         const instanceIds = Int32Array.from({ length: ITEMS }, (_, i) => i);
         const step = (): StepResult =>
-          run.step({ step: 50, objective: resolveObjective(objective, 50, 100), views, instanceIds });
+          run.step({
+            step: 50,
+            objective: resolveObjective(objective, 50, 100),
+            learningRate: 1e-3,
+            views,
+            instanceIds,
+          });
         const { gradients } = step();
         const squared = trainable.reduce((sum, v) => sum + tf.sum(tf.square(gradients[v.name]!)).dataSync()[0]!, 0);
         const start = trainable.map((variable) => tf.mul(variable, 1));
@@ -116,9 +122,10 @@ describe('data-parallel gradients', () => {
         learningRate: 1e-3,
         warmup: 0,
         weightDecay: 0,
+        updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
       });
       await team.run({ from: 0, to: 1, steps: 10 }, () => undefined);
-      moments.push((await team.state()).m);
+      moments.push((await team.state()).optimiser['m']!);
       await team.close();
     }
     const [one, two] = moments as [Float32Array, Float32Array];

@@ -13,8 +13,11 @@ const checkpoint = {
   step: 17,
   state: {
     weights: initialWeights(graph, 5),
-    m: Float32Array.from({ length: parameters }, (_, i) => i / 7),
-    v: new Float32Array(parameters).fill(1e-9),
+    optimiser: {
+      m: Float32Array.from({ length: parameters }, (_, i) => i / 7),
+      v: new Float32Array(parameters).fill(1e-9),
+    },
+    average: initialWeights(graph, 6),
     method: {
       'queue.rows': { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, -0) },
       'queue.ids': { shape: [2], data: Int32Array.of(-1, 2 ** 31 - 1) },
@@ -30,8 +33,9 @@ let path = '';
 
 /** A hash of each tensor: comparing megabytes number by number, and printing them, takes minutes. */
 function digest(value: typeof checkpoint | Awaited<ReturnType<typeof readCheckpoint>>): Record<string, string> {
-  const tensors: Record<string, Float32Array> = { m: value.state.m, v: value.state.v };
+  const tensors: Record<string, Float32Array> = { ...value.state.optimiser };
   for (const [name, weight] of Object.entries(value.state.weights)) tensors[`${name} [${weight.shape}]`] = weight.data;
+  for (const [name, weight] of Object.entries(value.state.average!)) tensors[`average.${name}`] = weight.data;
   const { mean, matrix } = value.readOut!.whitening!;
   const kept = Object.entries(value.state.method).map(
     ([name, { shape, data }]) => [`${name} [${shape}]`, data] as const,
@@ -55,7 +59,7 @@ beforeAll(async () => {
 });
 
 describe('checkpoints', () => {
-  it('give back weights, moments, what the method keeps, step and read-out, bit for bit', async () => {
+  it('give back weights, their average, moments, what the method keeps, step and read-out, bit for bit', async () => {
     const read = await readCheckpoint(path, graph);
     expect(read.step).toBe(17);
     expect(read.readOut?.pool).toBe(2);

@@ -183,7 +183,7 @@ describe.each(['plain', 'relaxed'] as const)('optimisers, %s SIMD', async (tier)
   });
 
   const run = (
-    settings: UpdateSettings,
+    settings: Omit<UpdateSettings, 'ema'>,
     steps: number,
     gradients: (step: number) => Float32Array,
     stopAt?: number,
