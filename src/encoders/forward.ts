@@ -1,5 +1,6 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { addRelu, batchNormTrain } from '../tfjs/index.js';
+import { fusedFeatures } from './fused-features.js';
 import { type EncoderGraph, type EncoderNode, headNames, NORM_EPSILON } from './graph.js';
 import { labChannels } from './lab.js';
 
@@ -62,6 +63,17 @@ function run(
  * norms on the statistics of this batch, which `record` receives. Differentiable in all trainable tensors.
  */
 export function trainingFeatures(
+  tf: Tf,
+  graph: EncoderGraph,
+  tensors: EncoderTensors,
+  pictures: tfCore.Tensor4D,
+  record: RecordStatistics,
+): tfCore.Tensor4D {
+  return fusedFeatures(tf, graph, tensors, pictures, record) ?? layeredFeatures(tf, graph, tensors, pictures, record);
+}
+
+/** `trainingFeatures` node by node, as any other tfjs model: for graphs that the fused pass does not know. */
+export function layeredFeatures(
   tf: Tf,
   graph: EncoderGraph,
   tensors: EncoderTensors,

@@ -6,4 +6,4 @@ export {
   batchNormTrain,
 } from './batch-norm.js';
 export { addressOf, emptyTensor, tfjsHeap } from './heap.js';
-export { type InstallOptions, install, uninstall } from './install.js';
+export { type InstallOptions, install, installedKernels, uninstall } from './install.js';

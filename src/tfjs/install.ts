@@ -128,6 +128,13 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
   return kernels;
 }
 
+/** The kernels that `install` registered for the running WASM backend, or undefined. */
+export function installedKernels(tf: Tf): { readonly kernels: TrainingKernels; readonly precise: boolean } | undefined {
+  const installation = installations.get(tf.engine());
+  const running = tf.engine().registry['wasm'] as unknown;
+  return installation && installation.backend === running ? installation : undefined;
+}
+
 /**
  * Takes our kernels and gradients out again and puts stock kernels back; does nothing where nothing is installed.
  * Gradients of tfjs's own that `install` had to load stay.
