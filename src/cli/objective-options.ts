@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { NearmissError } from '../errors.js';
 import type { Method } from '../methods/index.js';
 import {
@@ -9,13 +9,12 @@ import {
   ntxent,
   type Objective,
   parseObjective,
-  resolveSetting,
   ring,
-  type ScheduleSpec,
   type Setting,
   supcon,
 } from '../negatives/index.js';
 import { decimal, oneOf, wholeNumber } from './command.js';
+import { parseMix, parseRing, setting, share } from './schedule-options.js';
 
 export const OBJECTIVES = ['ntxent', 'debiased', 'hcl', 'ring', 'mochi', 'generated', 'supcon'] as const;
 export type ObjectiveName = (typeof OBJECTIVES)[number];
@@ -101,81 +100,6 @@ export function addObjectiveOptions(command: Command): Command {
       '\nNumbers of an objective may change over the run: kind:from:to[:until], as linear:0:2:0.5 (β from 0 to 2 over the' +
         '\nfirst half); kinds: linear, cosine, step (:size=0.1), exponential (:decay=0.1); :steps=200 instead of until.',
     );
-}
-
-const share = (value: number): boolean => value >= 0 && value < 1;
-
-/** A number, or `kind:from:to[:until][:key=value]…`. */
-export function parseSetting(text: string): Setting {
-  if (!text.includes(':')) {
-    const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value)) throw new Error('a number, or kind:from:to[:until]');
-    return value;
-  }
-  const [kind = '', from = '', to = '', ...rest] = text.split(':');
-  const named = rest.map((part, index) => {
-    const [key = '', value] = part.split('=');
-    return index === 0 && value === undefined
-      ? ['until', Number(key)]
-      : [key, value === undefined ? Number.NaN : Number(value)];
-  });
-  if (from.trim() === '' || to.trim() === '') throw new Error('a schedule as kind:from:to[:until]');
-  const spec = { schedule: kind, from: Number(from), to: Number(to), ...Object.fromEntries(named) } as ScheduleSpec;
-  resolveSetting(spec, 'schedule');
-  return spec;
-}
-
-/** A parser of settings for commander; both ends of a schedule must be inside. */
-function setting(inside: (value: number) => boolean, allowed: string): (text: string) => Setting {
-  return (text) => {
-    const refuse = (why: string): never => {
-      throw new InvalidArgumentError(`Found '${text}', allowed: ${why}.`);
-    };
-    let value: Setting;
-    try {
-      value = parseSetting(text);
-    } catch (error) {
-      return refuse(`a number ${allowed}, or a schedule (${(error as Error).message})`);
-    }
-    const ends = typeof value === 'number' ? [value] : [value.from, value.to];
-    return ends.every(inside) ? value : refuse(`a number ${allowed}`);
-  };
-}
-
-/** Settings between commas. */
-function parseList(text: string): Setting[] | undefined {
-  try {
-    return text.split(',').map(parseSetting);
-  } catch {
-    return undefined;
-  }
-}
-
-function ends(value: Setting): readonly [low: number, high: number] {
-  return typeof value === 'number' ? [value, value] : [Math.min(value.from, value.to), Math.max(value.from, value.to)];
-}
-
-function parseRing(text: string): readonly [Setting, Setting] {
-  const [inner, outer, more] = parseList(text) ?? [];
-  const fits =
-    inner !== undefined &&
-    outer !== undefined &&
-    more === undefined &&
-    ends(inner)[0] >= 0 &&
-    ends(inner)[1] < 1 &&
-    ends(outer)[0] > 0 &&
-    ends(outer)[1] <= 1 &&
-    (typeof inner !== 'number' || typeof outer !== 'number' || inner < outer);
-  if (fits) return [inner, outer];
-  throw new InvalidArgumentError(`Found '${text}', allowed: inner,outer with 0 <= inner < outer <= 1, as 0.1,0.5.`);
-}
-
-function parseMix(text: string): readonly [Setting, Setting, Setting] {
-  const [hardest, pairs, queries, more] = parseList(text) ?? [];
-  const whole = (value: Setting | undefined, least: number): value is Setting =>
-    value !== undefined && (typeof value !== 'number' || (Number.isInteger(value) && value >= least));
-  if (whole(hardest, 1) && whole(pairs, 0) && whole(queries, 0) && more === undefined) return [hardest, pairs, queries];
-  throw new InvalidArgumentError(`Found '${text}', allowed: three whole numbers n,s,s2 with n above 0, as 256,128,64.`);
 }
 
 /** The option as it is typed: `--tau-plus` of `tauPlus`. */
