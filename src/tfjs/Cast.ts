@@ -1,7 +1,6 @@
 import type { KernelConfig } from '@tensorflow/tfjs-core';
-import { NearmissError } from '../errors.js';
 import { compose } from './compose.js';
-import { type KernelContext, kernelConfig } from './kernel.js';
+import { type KernelContext, kernelConfig, stockKernel } from './kernel.js';
 
 const NAME = 'Cast';
 
@@ -10,7 +9,7 @@ const NAME = 'Cast';
  * the number, so that 3 becomes a bool of 3, and 256 becomes false.
  */
 export function cast(context: KernelContext): KernelConfig {
-  const stock = context.tf.getKernel(NAME, 'wasm');
+  const stock = stockKernel(context, NAME);
   return kernelConfig(NAME, ({ inputs, attrs = {} }) => {
     const { x } = inputs;
     if (x && attrs['dtype'] === 'bool' && (x.dtype === 'float32' || x.dtype === 'int32')) {
@@ -19,7 +18,6 @@ export function cast(context: KernelContext): KernelConfig {
         return run('NotEqual', { a: x, b: zero });
       });
     }
-    if (!stock) throw new NearmissError('NM_TFJS_BACKEND', `${NAME}: no stock kernel on tfjs's WASM backend`);
-    return stock.kernelFunc({ inputs, attrs, backend: context.backend });
+    return stock({ inputs, attrs });
   });
 }

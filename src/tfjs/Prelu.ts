@@ -1,7 +1,6 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
-import { NearmissError } from '../errors.js';
 import { compose } from './compose.js';
-import { floatInput, type KernelContext, type KernelRun, kernelConfig } from './kernel.js';
+import { floatInput, type KernelContext, type KernelRun, kernelConfig, stockKernel } from './kernel.js';
 
 const NAME = 'Prelu';
 
@@ -10,8 +9,8 @@ const NAME = 'Prelu';
  * alpha from element to element, which is right along the last axes only.
  */
 export function prelu(context: KernelContext): KernelConfig {
-  const { tf, backend } = context;
-  const stock = tf.getKernel(NAME, 'wasm');
+  const { tf } = context;
+  const stock = stockKernel(context, NAME);
   return kernelConfig(NAME, (given) => {
     const { x } = given.inputs;
     if (x?.dtype === 'int32' || x?.dtype === 'bool') {
@@ -23,9 +22,7 @@ export function prelu(context: KernelContext): KernelConfig {
   function ofFloats(given: KernelRun): TensorInfo {
     const x = floatInput(NAME, given, 'x');
     const alpha = floatInput(NAME, given, 'alpha');
-    if (!stock) throw new NearmissError('NM_TFJS_BACKEND', `${NAME}: no stock kernel on tfjs's WASM backend`);
-    const apply = (to: TensorInfo, weights: TensorInfo): TensorInfo =>
-      stock.kernelFunc({ inputs: { x: to, alpha: weights }, attrs: {}, backend }) as TensorInfo;
+    const apply = (to: TensorInfo, weights: TensorInfo): TensorInfo => stock({ inputs: { x: to, alpha: weights } });
     const shape = tf.broadcast_util.assertAndGetBroadcastShape(x.shape, alpha.shape);
     const sameShape = tf.util.arraysEqual(x.shape, shape);
     if (sameShape && repeatsLastAxes(alpha.shape, shape)) return apply(x, alpha);

@@ -38,26 +38,40 @@ export function convolutionGeometry(
     depthwise,
     'channelsLast',
   );
+  return { shape: shapeOf(info), inShape: info.inShape, outShape: info.outShape };
+}
+
+/** The sizes of pooling with the `filterSize`, strides and padding of a kernel's attributes, NHWC. */
+export function poolGeometry(context: KernelContext, run: KernelRun, inShape: readonly number[]): ConvolutionGeometry {
+  const { filterSize, strides, pad, dimRoundingMode } = run.attrs ?? {};
+  const info = context.tf.backend_util.computePool2DInfo(
+    inShape as [number, number, number, number],
+    filterSize as unknown as Pair,
+    strides as unknown as Pair,
+    1,
+    pad as unknown as Padding,
+    dimRoundingMode as Rounding,
+  );
+  return { shape: shapeOf(info), inShape: info.inShape, outShape: info.outShape };
+}
+
+function shapeOf(info: ReturnType<typeof tfCore.backend_util.computeConv2DInfo>): ConvolutionShape {
   return {
-    shape: {
-      batch: info.batchSize,
-      inHeight: info.inHeight,
-      inWidth: info.inWidth,
-      inChannels: info.inChannels,
-      outHeight: info.outHeight,
-      outWidth: info.outWidth,
-      outChannels: info.outChannels,
-      filterHeight: info.filterHeight,
-      filterWidth: info.filterWidth,
-      strideHeight: info.strideHeight,
-      strideWidth: info.strideWidth,
-      dilationHeight: info.dilationHeight,
-      dilationWidth: info.dilationWidth,
-      padTop: info.padInfo.top,
-      padLeft: info.padInfo.left,
-    },
-    inShape: info.inShape,
-    outShape: info.outShape,
+    batch: info.batchSize,
+    inHeight: info.inHeight,
+    inWidth: info.inWidth,
+    inChannels: info.inChannels,
+    outHeight: info.outHeight,
+    outWidth: info.outWidth,
+    outChannels: info.outChannels,
+    filterHeight: info.filterHeight,
+    filterWidth: info.filterWidth,
+    strideHeight: info.strideHeight,
+    strideWidth: info.strideWidth,
+    dilationHeight: info.dilationHeight,
+    dilationWidth: info.dilationWidth,
+    padTop: info.padInfo.top,
+    padLeft: info.padInfo.left,
   };
 }
 

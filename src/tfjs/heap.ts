@@ -89,7 +89,7 @@ export function emptyTensor(tf: Tf, shape: readonly number[]): tfCore.Tensor {
 export function makeNumbers(
   backend: WasmBackend,
   shape: readonly number[],
-  dtype: 'float32' | 'int32',
+  dtype: 'float32' | 'int32' | 'bool',
 ): tfCore.TensorInfo {
   const output = backend.makeOutput([...shape], dtype);
   const elements = shape.reduce((product, length) => product * length, 1);

@@ -1,29 +1,8 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { type LoadOptions, loadTrainingKernels, type TrainingKernels } from '../kernels/index.js';
-import { fusedMatMul } from './_FusedMatMul.js';
-import { addReluGradient, addReluKernel, reluGradientKernel } from './add-relu.js';
-import { batchMatMul } from './BatchMatMul.js';
-import { broadcastTo } from './BroadcastTo.js';
-import { batchNormTrainGradient, batchNormTrainGradientKernel, batchNormTrainKernel } from './batch-norm.js';
-import { cast } from './Cast.js';
-import { clipByValue } from './ClipByValue.js';
-import { conv2D } from './Conv2D.js';
-import { conv2DBackpropFilter } from './Conv2DBackpropFilter.js';
-import { conv2DBackpropInput } from './Conv2DBackpropInput.js';
-import { depthwiseConv2dNative } from './DepthwiseConv2dNative.js';
-import { depthwiseConv2dNativeBackpropFilter } from './DepthwiseConv2dNativeBackpropFilter.js';
-import { depthwiseConv2dNativeBackpropInput } from './DepthwiseConv2dNativeBackpropInput.js';
-import { einsum, einsumGradient } from './Einsum.js';
-import { fusedConv2D } from './FusedConv2D.js';
-import { fusedDepthwiseConv2D } from './FusedDepthwiseConv2D.js';
 import { heapOf, type WasmBackend, wasmBackend } from './heap.js';
-import { identity } from './Identity.js';
-import type { KernelContext } from './kernel.js';
-import { logSoftmax } from './LogSoftmax.js';
-import { prelu } from './Prelu.js';
-import { relu6 } from './Relu6.js';
+import { correctedGradients, KERNELS, newGradients } from './registry.js';
 import { registerStockGradients } from './stock-gradients.js';
-import { unsortedSegmentSum } from './UnsortedSegmentSum.js';
 
 type Tf = typeof tfCore;
 
@@ -36,33 +15,6 @@ export interface InstallOptions extends LoadOptions {
   readonly precise?: boolean;
 }
 
-/** Every kernel that `install` registers for the WASM backend. */
-const KERNELS: readonly ((context: KernelContext) => tfCore.KernelConfig)[] = [
-  identity,
-  conv2D,
-  conv2DBackpropInput,
-  conv2DBackpropFilter,
-  depthwiseConv2dNative,
-  depthwiseConv2dNativeBackpropInput,
-  depthwiseConv2dNativeBackpropFilter,
-  batchMatMul,
-  fusedConv2D,
-  fusedDepthwiseConv2D,
-  fusedMatMul,
-  einsum,
-  unsortedSegmentSum,
-  broadcastTo,
-  cast,
-  clipByValue,
-  logSoftmax,
-  prelu,
-  relu6,
-  batchNormTrainKernel,
-  batchNormTrainGradientKernel,
-  addReluKernel,
-  reluGradientKernel,
-];
-
 interface Installation {
   readonly backend: WasmBackend;
   readonly kernels: TrainingKernels;
@@ -71,6 +23,7 @@ interface Installation {
   /** What stood in their places before. */
   readonly replaced: readonly tfCore.KernelConfig[];
   readonly gradients: readonly string[];
+  readonly replacedGradients: readonly tfCore.GradConfig[];
 }
 
 // Kernels are registered in tfjs's one global table, which its engine stands for.
@@ -79,7 +32,9 @@ const installations = new WeakMap<object, Installation>();
 /**
  * Registers our kernels with tfjs's WASM backend, which must be running, so that convolutional networks train on it;
  * returns the kernels, bound to the backend's heap. A second call changes nothing unless it asks for another tier or
- * precision. `uninstall` undoes it. Gradients of tfjs-core that are not registered yet are registered too, and stay. Errors: `NM_TFJS_BACKEND`, `NM_SIMD_UNSUPPORTED`, `NM_KERNELS_MISSING`.
+ * precision. `uninstall` undoes it. Gradients of tfjs-core that are not registered yet are registered too, and stay; five
+ * of them are replaced by faster or corrected ones on every backend. Errors: `NM_TFJS_BACKEND`, `NM_SIMD_UNSUPPORTED`,
+ * `NM_KERNELS_MISSING`.
  *
  * @example
  * import * as tf from '@tensorflow/tfjs-core';
@@ -113,9 +68,17 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     }
     tf.registerKernel(config);
   }
-  const gradients = [batchNormTrainGradient(tf), addReluGradient(tf), einsumGradient(tf)].filter(
-    ({ kernelName }) => tf.getGradient(kernelName) === undefined,
-  );
+  const corrected = correctedGradients(tf);
+  const replacedGradients: tfCore.GradConfig[] = [];
+  for (const { kernelName } of corrected) {
+    const stock = tf.getGradient(kernelName);
+    if (stock) {
+      replacedGradients.push(stock);
+      tf.unregisterGradient(kernelName);
+    }
+  }
+  const added = newGradients(tf).filter(({ kernelName }) => tf.getGradient(kernelName) === undefined);
+  const gradients = [...corrected, ...added];
   for (const gradient of gradients) tf.registerGradient(gradient);
   installations.set(tf.engine(), {
     backend,
@@ -124,6 +87,7 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     registered: configs.map((config) => config.kernelName),
     replaced,
     gradients: gradients.map((gradient) => gradient.kernelName),
+    replacedGradients,
   });
   return kernels;
 }
@@ -150,5 +114,6 @@ export function uninstall(tf: Tf): void {
     if (running && (running as unknown) !== installation.backend) config.setupFunc?.(running);
   }
   for (const name of installation.gradients) tf.unregisterGradient(name);
+  for (const gradient of installation.replacedGradients) tf.registerGradient(gradient);
   installations.delete(tf.engine());
 }

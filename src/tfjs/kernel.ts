@@ -30,6 +30,13 @@ export function kernelConfig(
   };
 }
 
+/** The stock kernel that a kernel of ours stands in for, to be called before ours is registered; for what ours leaves to it. */
+export function stockKernel({ tf, backend }: KernelContext, kernelName: string): (run: KernelRun) => tfCore.TensorInfo {
+  const stock = tf.getKernel(kernelName, 'wasm');
+  if (!stock) throw new NearmissError('NM_TFJS_BACKEND', `${kernelName}: no stock kernel on tfjs's WASM backend`);
+  return ({ inputs, attrs = {} }) => stock.kernelFunc({ inputs, attrs, backend }) as tfCore.TensorInfo;
+}
+
 /** An input by name, which must be float32 and lie on the WASM heap: `NM_TENSOR_UNSUPPORTED`. */
 export function floatInput(kernelName: string, run: KernelRun, name: string): tfCore.TensorInfo {
   const tensor = run.inputs[name];

@@ -5,6 +5,8 @@ export interface Exclusion {
   readonly specs: RegExp;
   readonly message: RegExp;
   readonly reason: string;
+  /** Specs that tfjs-core declares in browsers only. */
+  readonly inBrowsersOnly?: true;
 }
 
 /** None of them is a gradient or training spec, and all of them fail on stock tfjs-backend-wasm 4.22 too. */
@@ -51,6 +53,12 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     message: /Arrays differ/,
     reason:
       'the spec expects 1x1 pooling to return its input although the windows lie in the padding, as tfjs-core cpu does',
+  },
+  {
+    specs: /^draw on canvas context /,
+    message: /Kernel 'Draw' not registered/,
+    reason: 'drawing a tensor on a canvas, without gradient: stock tfjs-backend-wasm has no such kernel',
+    inBrowsersOnly: true,
   },
   {
     specs: /^slice2d wasm {} throws when requesting out of bounds slice/,

@@ -1,5 +1,5 @@
 // jasmine-core 3.99 ships no types; this is what suite.ts uses.
-declare module 'jasmine-core' {
+declare module 'jasmine-core/lib/jasmine-core/jasmine.js' {
   interface Expectation {
     readonly message: string;
   }
@@ -17,6 +17,13 @@ declare module 'jasmine-core' {
     }): void;
     execute(): void;
   }
-  const jasmineRequire: { boot(own: unknown): { getEnv(): Environment } };
+  interface Jasmine {
+    getEnv(options: { suppressLoadErrors: boolean }): Environment;
+  }
+  const jasmineRequire: {
+    core(own: unknown): Jasmine;
+    /** The functions that specs call: describe, it, expect, … */
+    interface(jasmine: Jasmine, environment: Environment): object;
+  };
   export default jasmineRequire;
 }
