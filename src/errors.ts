@@ -20,7 +20,10 @@ export type ErrorCode =
   | 'NM_FILE_FAILED'
   | 'NM_FILTER_INVALID'
   | 'NM_INDEX_FULL'
+  | 'NM_INDEX_INVALID'
+  | 'NM_INDEX_TOO_LARGE'
   | 'NM_INTERRUPTED'
+  | 'NM_ITEMS_FILE_INVALID'
   | 'NM_ITEM_DUPLICATE'
   | 'NM_ITEM_INVALID'
   | 'NM_KERNELS_MISSING'
@@ -86,7 +89,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_FILE_FAILED: { status: 500, hint: 'Check that the folder exists and may be written, and that the disk has room.' },
   NM_FILTER_INVALID: { status: 400, hint: 'See docs/retrieval.md for what a filter may say.' },
   NM_INDEX_FULL: { status: 507, hint: 'Split the rows over several indexes, or use vectors of fewer dimensions.' },
+  NM_INDEX_INVALID: { status: 400, hint: 'Copy the file again, or write it anew with `nearmiss export-index`.' },
+  NM_INDEX_TOO_LARGE: { status: 507, hint: 'Leave the metadata out, keep float32, or split the store.' },
   NM_INTERRUPTED: { status: 503, hint: 'Run the command again; finished work is kept.' },
+  NM_ITEMS_FILE_INVALID: { status: 400, hint: 'Mend the place that the message names; earlier batches are stored.' },
   NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },
   NM_ITEM_INVALID: { status: 400, hint: 'Nothing was written; mend the item that the message names.' },
   NM_KERNELS_MISSING: {

@@ -83,7 +83,6 @@ class Column {
 export class MetadataColumns {
   readonly #columns = new Map<string, Column>();
   readonly #bitmaps = new Map<string, RowBitmap>();
-  #rows = 0;
 
   /** True while no field is kept: then rows need no metadata. */
   get idle(): boolean {
@@ -103,60 +102,55 @@ export class MetadataColumns {
   /** Gives row `row` its metadata; a new row is the next in order. */
   set(row: number, metadata: JsonObject): void {
     this.#bitmaps.clear();
-    this.#rows = Math.max(this.#rows, row + 1);
     for (const column of this.#columns.values()) column.set(row, metadata);
   }
 
   /** Renumbers rows as an engine's `compact` says: the new number of each row, -1 for those that are gone. */
   compact(moved: Int32Array): void {
     this.#bitmaps.clear();
-    let rows = 0;
     for (const [from, to] of moved.entries()) {
       if (to < 0) continue;
       for (const column of this.#columns.values()) column.move(from, to);
-      rows = to + 1;
     }
-    this.#rows = rows;
   }
 
   /** Forgets rows and values, and keeps the fields. */
   clear(): void {
     this.#bitmaps.clear();
-    this.#rows = 0;
     for (const [key, { path }] of this.#columns) this.#columns.set(key, new Column(path));
   }
 
-  /** The rows that meet a checked filter, all of whose fields are kept. The bitmap must not be written to. */
-  bitmap(filter: Filter): RowBitmap {
-    const key = JSON.stringify(filter);
+  /** The rows of 0 … rows - 1 that meet a checked filter, all of whose fields are kept. The bitmap must not be written to. */
+  bitmap(filter: Filter, rows: number): RowBitmap {
+    const key = `${rows} ${JSON.stringify(filter)}`;
     let bits = this.#bitmaps.get(key);
     if (bits)
       this.#bitmaps.delete(key); // to put it last
-    else bits = this.#evaluate(filter);
+    else bits = this.#evaluate(filter, rows);
     this.#bitmaps.set(key, bits);
     if (this.#bitmaps.size > CACHED) this.#bitmaps.delete(this.#bitmaps.keys().next().value!);
     return bits;
   }
 
-  #evaluate(filter: Filter): RowBitmap {
+  #evaluate(filter: Filter, rows: number): RowBitmap {
     switch (filter.op) {
       case 'not': {
-        const bits = this.#evaluate(filter.filter);
+        const bits = this.#evaluate(filter.filter, rows);
         for (let i = 0; i < bits.length; i++) bits[i] = ~bits[i]!;
         return bits;
       }
       case 'and':
       case 'or': {
         const and = filter.op === 'and';
-        const bits = new Uint32Array(bitmapWords(this.#rows)).fill(and ? 0xffffffff : 0);
+        const bits = new Uint32Array(bitmapWords(rows)).fill(and ? 0xffffffff : 0);
         for (const each of filter.filters) {
-          const other = this.#evaluate(each);
+          const other = this.#evaluate(each, rows);
           for (let i = 0; i < bits.length; i++) bits[i] = and ? bits[i]! & other[i]! : bits[i]! | other[i]!;
         }
         return bits;
       }
       default:
-        return this.#columns.get(JSON.stringify(pathOf(filter.field)))!.rows(filter, this.#rows);
+        return this.#columns.get(JSON.stringify(pathOf(filter.field)))!.rows(filter, rows);
     }
   }
 }

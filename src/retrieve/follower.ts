@@ -87,7 +87,7 @@ export class Follower {
       this.#compact(); // so that engine rows and items are in step
       this.#readMetadata();
     }
-    return this.#columns.bitmap(filter);
+    return this.#columns.bitmap(filter, this.#engine.slots);
   }
 
   /** The file's row number of an engine row. */

@@ -1,11 +1,22 @@
+export { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
 export { MetadataColumns } from './columns.js';
+export {
+  bitmapWords,
+  type EngineHits,
+  type EngineOptions,
+  type EngineSearch,
+  type ListOptions,
+  type ListReport,
+  type RowBitmap,
+  type SearchEngine,
+} from './engine.js';
 export { type Bounds, checkFilter, type Field, type Filter, matches, type Scalar } from './filter.js';
-export { createFlatIndex, type FlatIndex, type FlatIndexOptions, type SearchResult } from './flat.js';
 export { type IndexBatch, type IndexCounts, type IndexOptions, indexPictures } from './indexing.js';
 export { type Item, type JsonObject, type JsonValue, MAX_ID_BYTES, MAX_METADATA_BYTES } from './items.js';
 export type { ConnectionOptions } from './postgres-connection.js';
 export type { AnnOptions } from './postgres-hnsw.js';
 export { openPostgresStore, type PostgresOptions, type PostgresStore } from './postgres-store.js';
+export { createSearchEngine } from './search-engine.js';
 export { type ShareOptions, type ShareResult, shareFiles } from './share.js';
 export { type OpenOptions, openStore, type SqliteStore } from './sqlite-store.js';
 export type {

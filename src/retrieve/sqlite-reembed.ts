@@ -4,13 +4,12 @@ import type Database from 'libsql';
 import { NearmissError } from '../errors.js';
 import { incompleteReembedding } from './encoder-identity.js';
 import { writeEncoder } from './sqlite-file.js';
-import type { OpenOptions, SqliteStore } from './sqlite-store.js';
-import type { Reembedding, StoreEncoder } from './store.js';
+import type { Reembedding, Store, StoreEncoder } from './store.js';
 
 /** What the store that is filled anew lends. */
 interface Target {
   readonly db: Database.Database;
-  readonly openStore: (path: string, options: OpenOptions) => Promise<SqliteStore>;
+  readonly openStore: (path: string, options: { readonly create?: StoreEncoder }) => Promise<Store>;
   /** Runs a write in a transaction after which every reader reads everything again. */
   readonly replace: (
     write: (change: number) => { readonly result: undefined; readonly added: number; readonly removed: number },

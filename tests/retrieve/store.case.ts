@@ -389,6 +389,16 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
       );
     });
 
+    it('knows what a filter of nothing means, before any other', async () => {
+      const store = await created();
+      await store.upsert([item('a', [1, 2, 3, 4]), item('b', [1, 2, 3, 4])]);
+      const found = async (op: 'and' | 'or'): Promise<number> =>
+        (await store.search(new Float32Array(4), { filter: { op, filters: [] } })).length;
+      expect([await found('and'), await found('or')]).toEqual([2, 0]);
+      await store.upsert([item('c', [1, 2, 3, 4])]);
+      expect([await found('and'), await found('or')]).toEqual([3, 0]);
+    });
+
     it('filters by what the metadata are now, after updates, removals and writes of others', async () => {
       const at = await place();
       const store = await opened(at, { create: ENCODER });

@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { NearmissError } from '../errors.js';
+import { loadRetrievalKernels } from '../kernels/retrieval.js';
+import { Crc32 } from './crc32.js';
+import {
+  aligned,
+  type DeviceIndexHeader,
+  headerBytes,
+  SECTION_NAMES,
+  type SectionName,
+} from './device-index-format.js';
+import { floatsOfHalves, MAX_HALF, toHalf } from './half.js';
+import { createSearchEngine } from './search-engine.js';
+import type { Store, StoredItem } from './store.js';
+import { normaliseRows } from './vectors.js';
+
+export interface DeviceIndexOptions {
+  /** `float16` halves the vectors, which rounds them to 11 bits: the index is exact for the rounded ones. Default `float32`. */
+  readonly vectors?: 'float32' | 'float16';
+  /** Leaves the metadata out. Default false. */
+  readonly withoutMetadata?: boolean;
+  readonly signal?: AbortSignal;
+  /** Told how many items are written. */
+  readonly onProgress?: (done: number) => void;
+}
+
+const PAGE = 1000;
+const COPY_BYTES = 1 << 20;
+const MAX_TEXT_BYTES = 2 ** 32 - 1;
+
+/**
+ * Writes all items of a store as an index file (device-index-format.ts), which `readDeviceIndex` reads. Memory is that of
+ * a page of items and eight bytes an item. The file appears whole under its name, or not at all.
+ *
+ * @throws what the store throws, `NM_INDEX_TOO_LARGE` (4 GiB of ids or metadata, or numbers beyond float16), or the
+ *   signal's reason
+ * @returns the number of items and the bytes of the file
+ */
+export async function writeDeviceIndex(
+  store: Store,
+  path: string,
+  options: DeviceIndexOptions = {},
+): Promise<{ readonly items: number; readonly bytes: number }> {
+  const { vectors = 'float32', withoutMetadata = false, signal, onProgress } = options;
+  const { fingerprint, dimension, metric, modelCard } = store.info;
+  const engine = createSearchEngine(await loadRetrievalKernels(), { dimension, metric });
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  const parts = new Map<SectionName, Part>();
+  try {
+    for (const name of SECTION_NAMES) parts.set(name, await Part.create(`${temporary}.${name}.tmp`));
+    const part = (name: SectionName): Part => parts.get(name)!;
+    await part('idOffsets').write(Buffer.alloc(4));
+    await part('metadataOffsets').write(Buffer.alloc(4));
+    let count = 0;
+    for (let after = ''; ; ) {
+      signal?.throwIfAborted();
+      const items = await store.items({ after, limit: PAGE });
+      if (items.length === 0) break;
+      const { matrix, stored } = vectorsOf(items, dimension, metric === 'cosine', vectors);
+      engine.clear();
+      engine.add(matrix);
+      await part('codes').write(engine.codes(0, items.length));
+      await part('vectors').write(stored);
+      await writeTexts(
+        part('ids'),
+        part('idOffsets'),
+        items.map(({ id }) => id),
+      );
+      const metadata = items.map((item) => (withoutMetadata ? '{}' : JSON.stringify(item.metadata)));
+      await writeTexts(part('metadata'), part('metadataOffsets'), metadata);
+      count += items.length;
+      after = items.at(-1)!.id;
+      onProgress?.(count);
+    }
+    let at = 0;
+    const sections = {} as Record<SectionName, { at: number; bytes: number; crc: number }>;
+    for (const [name, { bytes, crc }] of parts) {
+      sections[name] = { at, bytes, crc: crc.value };
+      at += aligned(bytes);
+    }
+    const { codeFormat, codeBytes } = engine;
+    const about = { fingerprint, dimension, metric, count, vectors, codeFormat, codeBytes };
+    const header: DeviceIndexHeader = { ...about, ...(modelCard === undefined ? {} : { modelCard }), sections };
+    return { items: count, bytes: await assemble(headerBytes(header), [...parts.values()], `${temporary}.tmp`, path) };
+  } finally {
+    for (const each of parts.values()) await each.remove();
+    await rm(`${temporary}.tmp`, { force: true });
+  }
+}
+
+/** The vectors that the engine sees, and the bytes that the file keeps of them. */
+function vectorsOf(
+  items: readonly StoredItem[],
+  dimension: number,
+  cosine: boolean,
+  kind: 'float32' | 'float16',
+): { readonly matrix: Float32Array; readonly stored: Uint8Array } {
+  const matrix = new Float32Array(items.length * dimension);
+  for (const [i, { vector }] of items.entries()) matrix.set(vector, i * dimension);
+  if (cosine) normaliseRows(matrix, dimension);
+  const width = kind === 'float32' ? 4 : 2;
+  const stored = new Uint8Array(matrix.length * width);
+  const view = new DataView(stored.buffer);
+  for (const [i, value] of matrix.entries()) {
+    if (kind === 'float32') view.setFloat32(4 * i, value, true);
+    else if (Math.abs(value) <= MAX_HALF) view.setUint16(2 * i, toHalf(value), true);
+    else
+      throw tooLarge(
+        `item ${JSON.stringify(items[Math.floor(i / dimension)]!.id)}: found ${value}, allowed in float16: ${MAX_HALF}`,
+      );
+  }
+  return { matrix: kind === 'float32' ? matrix : floatsOfHalves(stored), stored };
+}
+
+function tooLarge(problem: string): NearmissError {
+  return new NearmissError('NM_INDEX_TOO_LARGE', problem);
+}
+
+async function writeTexts(texts: Part, offsets: Part, values: readonly string[]): Promise<void> {
+  const bytes = values.map((value) => Buffer.from(value));
+  const ends = Buffer.alloc(4 * values.length);
+  let end = texts.bytes;
+  for (const [i, { length }] of bytes.entries()) {
+    end += length;
+    if (end > MAX_TEXT_BYTES) throw tooLarge(`found more than ${MAX_TEXT_BYTES} bytes of ids or of metadata`);
+    ends.writeUInt32LE(end, 4 * i);
+  }
+  await texts.write(Buffer.concat(bytes));
+  await offsets.write(ends);
+}
+
+/** A section while it grows, in a file of its own. */
+class Part {
+  readonly crc: Crc32 = new Crc32();
+  readonly #path: string;
+  readonly #file: FileHandle;
+  bytes = 0;
+
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  static async create(path: string): Promise<Part> {
+    return new Part(path, await open(path, 'wx+'));
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    this.crc.update(data);
+    this.bytes += data.length;
+    await this.#file.appendFile(data);
+  }
+
+  async *read(): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(COPY_BYTES);
+    for (let at = 0; at < this.bytes; ) {
+      const { bytesRead } = await this.#file.read(buffer, 0, COPY_BYTES, at);
+      yield buffer.subarray(0, bytesRead);
+      at += bytesRead;
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.#file.close();
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** Writes header and sections one after the other, and gives the file its name once it is on the disk. */
+async function assemble(header: Uint8Array, parts: readonly Part[], temporary: string, path: string): Promise<number> {
+  const file = await open(temporary, 'wx');
+  let bytes = header.length;
+  try {
+    await file.appendFile(header);
+    for (const part of parts) {
+      for await (const piece of part.read()) await file.appendFile(piece);
+      await file.appendFile(new Uint8Array(aligned(part.bytes) - part.bytes));
+      bytes += aligned(part.bytes);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  return bytes;
+}
