@@ -1,5 +1,6 @@
 import { instance as instanceObjective } from '../negatives/index.js';
 import { embedAndContrast } from './embed.js';
+import { meanFigures } from './figures.js';
 import { MemoryBank } from './memory-bank.js';
 import type { Method, MethodRun, StepInput } from './method.js';
 
@@ -21,7 +22,6 @@ export const cmc: Method = {
   },
   objective: () => instanceObjective(),
   start(context): MethodRun {
-    const { gather } = context;
     const lightBank = new MemoryBank(context, 'bank.l', 0);
     const colourBank = new MemoryBank(context, 'bank.ab', 1);
     return {
@@ -32,15 +32,13 @@ export const cmc: Method = {
           const ofColour = lightBank.contrast(input, colour!);
           lightBank.push(light!, input.instanceIds);
           colourBank.push(colour!, input.instanceIds);
-          const [loss = 0, similarity = 0] = gather.sumFigures([
-            ofLight.loss + ofColour.loss,
-            (ofLight.positiveSimilarity + ofColour.positiveSimilarity) / 2,
-          ]);
-          return {
-            loss: loss / batch,
-            positiveSimilarity: similarity / batch,
-            gradients: [ofLight.gradient, ofColour.gradient],
+          const sums = {
+            loss: ofLight.loss + ofColour.loss,
+            // An item has two anchors.
+            positiveSimilarity: (ofLight.positiveSimilarity + ofColour.positiveSimilarity) / 2,
+            correct: (ofLight.correct + ofColour.correct) / 2,
           };
+          return { ...meanFigures(context.gather, sums, batch), gradients: [ofLight.gradient, ofColour.gradient] };
         });
       },
       state: () => ({ ...lightBank.state(), ...colourBank.state() }),

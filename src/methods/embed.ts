@@ -19,7 +19,7 @@ export function embedAndContrast(
 ): StepResult {
   const { tf, graph, tensors, trainable } = context;
   const statistics: StepResult['statistics'][number][] = [];
-  let figures: StepLoss = { loss: 0, positiveSimilarity: 0 };
+  let figures: StepLoss = { loss: 0, positiveSimilarity: 0, accuracy: 0 };
   const loss = tf.customGrad((...values) => {
     // tfjs passes a function for saved tensors behind the tensors.
     const z = values.slice(0, -1) as tfCore.Tensor2D[];

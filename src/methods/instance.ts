@@ -1,5 +1,6 @@
 import { instance as instanceObjective } from '../negatives/index.js';
 import { embedAndContrast } from './embed.js';
+import { meanFigures } from './figures.js';
 import { MemoryBank } from './memory-bank.js';
 import type { Method, MethodRun, StepInput } from './method.js';
 
@@ -21,7 +22,6 @@ export const instance: Method = {
   },
   objective: () => instanceObjective(),
   start(context): MethodRun {
-    const { gather } = context;
     const bank = new MemoryBank(context, 'bank', 0);
     return {
       step(input: StepInput) {
@@ -29,8 +29,7 @@ export const instance: Method = {
         return embedAndContrast(context, input.views, ([features]) => {
           const found = bank.contrast(input, features!);
           bank.push(features!, input.instanceIds);
-          const [loss = 0, similarity = 0] = gather.sumFigures([found.loss, found.positiveSimilarity]);
-          return { loss: loss / batch, positiveSimilarity: similarity / batch, gradients: [found.gradient] };
+          return { ...meanFigures(context.gather, found, batch), gradients: [found.gradient] };
         });
       },
       state: () => bank.state(),

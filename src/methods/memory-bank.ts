@@ -1,6 +1,7 @@
 import { floats } from '../kernels/index.js';
 import { type BankCandidates, bankCandidates, contrastBank, takeWorkspace } from '../negatives/index.js';
 import { randomStream } from '../random.js';
+import type { FigureSums } from './figures.js';
 import { pushRows } from './key-queue.js';
 import type { MethodContext, MethodState, StepInput } from './method.js';
 import { savedFloats } from './saved-state.js';
@@ -11,9 +12,7 @@ const PURPOSE_DRAW = 0xd5;
 const UNSET = 0;
 
 /** Sums over this replica's anchors, and the gradient of the whole batch's mean by them [anchors, dim]. */
-export interface BankContrast {
-  readonly loss: number;
-  readonly positiveSimilarity: number;
+export interface BankContrast extends FigureSums {
   readonly gradient: Float32Array;
 }
 
@@ -79,7 +78,8 @@ export class MemoryBank {
       const sums = run(nce ? this.normaliser : undefined);
       if (nce) this.follow(this.meanEstimate(sums));
       const gradient = floats(heap, at.gradient, length).map((value) => (value * share) / batch);
-      return { loss: sums.loss, positiveSimilarity: sums.positiveSimilarity, gradient };
+      const { loss, positiveSimilarity, correct } = sums;
+      return { loss, positiveSimilarity, correct, gradient };
     } finally {
       release();
     }

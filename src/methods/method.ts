@@ -77,6 +77,8 @@ export interface StepLoss {
   readonly loss: number;
   /** Mean cosine of anchor and positive. */
   readonly positiveSimilarity: number;
+  /** Share of the anchors whose positive is closer than every candidate. */
+  readonly accuracy: number;
 }
 
 /** What a step found. Its tensors belong to the caller. */

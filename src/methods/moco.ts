@@ -3,6 +3,7 @@ import { floats } from '../kernels/index.js';
 import { contrastQueue, moco as mocoObjective, takeWorkspace } from '../negatives/index.js';
 import { randomStream } from '../random.js';
 import { type Contrast, embedAndContrast } from './embed.js';
+import { meanFigures } from './figures.js';
 import { KeyQueue } from './key-queue.js';
 import type { Method, MethodContext, MethodRun, StepInput, StepResult } from './method.js';
 import { MomentumEncoder } from './momentum-encoder.js';
@@ -88,10 +89,9 @@ class MocoRun implements MethodRun {
         mixing: { kind: 'random', random: (anchor) => randomStream(seed, PURPOSE_MIX, input.step, first + anchor) },
         generated,
       });
-      const [loss = 0, positiveSimilarity = 0] = gather.sumFigures([sums.loss, sums.positiveSimilarity]);
       // The kernel's gradient is of the mean over its own anchors.
       const gradient = floats(heap, at.gradient, length).map((value) => (value * share) / batch);
-      return { loss: loss / batch, positiveSimilarity: positiveSimilarity / batch, gradients: [gradient] };
+      return { ...meanFigures(gather, sums, batch), gradients: [gradient] };
     } finally {
       release();
     }

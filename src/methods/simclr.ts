@@ -2,6 +2,7 @@ import { floats } from '../kernels/index.js';
 import { contrastBatch, hcl, takeWorkspace } from '../negatives/index.js';
 import { randomStream } from '../random.js';
 import { type Contrast, embedAndContrast } from './embed.js';
+import { meanFigures } from './figures.js';
 import { type Method, type MethodContext, STATELESS, type StepInput } from './method.js';
 import { NegativeGenerator } from './negative-generator.js';
 
@@ -70,8 +71,7 @@ function contrastAcross(
   const { heap } = kernels;
   const length = count * dim;
   const { at, release } = takeWorkspace(heap, { rows: 4 * length, gradient: 4 * length });
-  let loss = 0;
-  let positiveSimilarity = 0;
+  const own = { loss: 0, positiveSimilarity: 0, correct: 0 };
   try {
     floats(heap, at.rows, length).set(gather.embeddings.subarray(0, length));
     floats(heap, at.gradient, length).fill(0);
@@ -90,19 +90,20 @@ function contrastAcross(
         mixing: { kind: 'random', random: (anchor) => randomStream(seed, PURPOSE_MIX, step, anchor) },
         generated,
       });
-      loss += part.loss;
-      positiveSimilarity += part.positiveSimilarity;
+      own.loss += part.loss;
+      own.positiveSimilarity += part.positiveSimilarity;
+      own.correct += part.correct;
     }
     gather.ownEmbeddingGradient().set(floats(heap, at.gradient, length));
   } finally {
     release();
   }
-  const total = gather.sumFigures([loss, positiveSimilarity]);
+  const figures = meanFigures(gather, own, count);
 
   const gradient = new Float32Array(z.length);
   ranges.forEach((from, view) => {
     const target = gradient.subarray(view * share * dim, (view + 1) * share * dim);
     gather.sumEmbeddingGradients(from * dim, (from + share) * dim, target);
   });
-  return { loss: total[0]! / count, positiveSimilarity: total[1]! / count, gradients: [gradient] };
+  return { ...figures, gradients: [gradient] };
 }
