@@ -14,6 +14,7 @@ export function parseSetting(text: string): Setting {
   const [kind = '', from = '', to = '', ...rest] = text.split(':');
   const named = rest.map((part, index) => {
     const [key = '', value] = part.split('=');
+    if (key === 'metric') return [key, value];
     return index === 0 && value === undefined
       ? ['until', Number(key)]
       : [key, value === undefined ? Number.NaN : Number(value)];

@@ -11,9 +11,10 @@ import {
   type ObjectiveFlags,
   objectiveOf,
 } from './objective-options.js';
+import { UPDATE_OPTIONS, type UpdateFlags, updateInput } from './update-options.js';
 
 /** Options of `nearmiss train` as commander gives them; absent where the user said nothing. */
-export interface TrainFlags extends ObjectiveFlags {
+export interface TrainFlags extends ObjectiveFlags, UpdateFlags {
   readonly out: string;
   readonly pair?: boolean;
   readonly fit?: Fit;
@@ -130,7 +131,9 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
   }
   const { out, pair, fit, unpaired, config: file, resume, objective, augment, methodOption, ...others } = flags;
   const plain = Object.fromEntries(
-    Object.entries(others).filter(([name]) => !(OBJECTIVE_OPTIONS as readonly string[]).includes(name)),
+    Object.entries(others).filter(
+      ([name]) => !([...OBJECTIVE_OPTIONS, ...UPDATE_OPTIONS] as readonly string[]).includes(name),
+    ),
   );
   const given = config as Partial<TrainSettingsInput>;
   const fromFile = args.length === 0 && !flags.pair ? dataFromFile(given.data, dirname(file ?? '')) : undefined;
@@ -148,6 +151,7 @@ export async function trainInput(args: readonly string[], flags: TrainFlags): Pr
     ...config,
     data: fromFile ?? dataSettings(args, flags),
     ...known,
+    ...updateInput(flags),
     ...(chosen ? { objective: chosen } : {}),
     ...(methodOption ? { methodOptions: { ...given.methodOptions, ...methodOption } } : {}),
     ...(augment === undefined ? {} : { augment: await recipeOf(augment) }),

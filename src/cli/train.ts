@@ -22,6 +22,7 @@ import { type Console, duration } from './console.js';
 import { onlineEvaluation } from './evaluation.js';
 import { addObjectiveOptions } from './objective-options.js';
 import { type TrainFlags, trainInput } from './settings.js';
+import { addUpdateOptions } from './update-options.js';
 
 const EXAMPLES = [
   'nearmiss train emoji --out runs/emoji --steps 300',
@@ -32,7 +33,7 @@ const EXAMPLES = [
 ];
 
 export function trainCommand(): Command {
-  return addObjectiveOptions(dataAndRunOptions(command<TrainFlags>('train', EXAMPLES, run)));
+  return addObjectiveOptions(addUpdateOptions(dataAndRunOptions(command<TrainFlags>('train', EXAMPLES, run))));
 }
 
 function dataAndRunOptions(command: Command): Command {
@@ -58,7 +59,11 @@ function dataAndRunOptions(command: Command): Command {
     .option('--steps <number>', 'train for so many steps', wholeNumber(1))
     .option('--learning-rate <number>', 'peak of the cosine schedule (default 0.002)', decimal(0, 100, true))
     .option('--warmup <steps>', 'steps of linear warm-up (default 0)', wholeNumber(0))
-    .option('--weight-decay <number>', 'L2 added to the gradient (default 1e-6)', decimal(0, 1))
+    .option(
+      '--weight-decay <number>',
+      'L2 added to the gradient; adamw takes it off the weights (default 1e-6)',
+      decimal(0, 1),
+    )
     .option('--workers <number>', 'threads (default: one a core)', wholeNumber(1, 64))
     .option('--pool <grid>', 'read-out: the last map averaged over a 1x1 or 2x2 grid (default 2)', oneOfNumbers([1, 2]))
     .option('--whiten <dimensions>', 'read-out: whitened to so many dimensions; 0 for none', wholeNumber(0))

@@ -12,6 +12,8 @@ export interface ContrastSums {
   positiveSimilarity: number;
   /** Cosine of the hardest candidate that is not masked, whether the objective selects it or not. */
   hardestSimilarity: number;
+  /** Anchors whose positive is closer than that. */
+  correct: number;
   /** Anchors whose debiased negatives met their lower limit and have no gradient. */
   floored: number;
 }
@@ -225,6 +227,7 @@ export function solveAnchors(
     const hardest = found[record + SUM_FIELD.hardest]!;
     // Without any candidate there is no hardest one.
     if (hardest > -Infinity) into.hardestSimilarity += hardest;
+    if (sums.positive > hardest) into.correct++;
     if (result.floored) into.floored++;
     if (losses) losses[anchor] = result.loss;
   }

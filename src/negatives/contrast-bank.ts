@@ -82,7 +82,7 @@ type BankBlock =
 export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput): ContrastBankSums {
   const { count, dim, bank, own, instanceIds, objective } = input;
   check(input);
-  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, floored: 0 };
+  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, correct: 0, floored: 0 };
   if (count === 0) return result;
   const draws = drawsPerAnchor(input.draws, count, objective.draws);
   const { exports, heap } = kernels;

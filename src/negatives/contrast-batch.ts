@@ -43,7 +43,7 @@ export function contrastBatch(kernels: TrainingKernels, input: ContrastBatchInpu
   const instanceIds = objective.positives === 'labels' ? input.labels : input.instanceIds;
   const [from, to] = input.anchors ?? [0, count];
   check(input, from, to);
-  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, floored: 0 };
+  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, correct: 0, floored: 0 };
   if (from === to) return result;
 
   const { exports, heap } = kernels;

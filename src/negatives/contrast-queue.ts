@@ -59,7 +59,7 @@ export function contrastQueue(kernels: TrainingKernels, input: ContrastQueueInpu
   if (candidates.dim !== dim) {
     throw new NearmissError('NM_SHAPE_MISMATCH', `candidates: found dim ${candidates.dim}, allowed: ${dim}`);
   }
-  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, floored: 0 };
+  const result: ContrastSums = { loss: 0, positiveSimilarity: 0, hardestSimilarity: 0, correct: 0, floored: 0 };
   if (count === 0) return result;
 
   const { exports, heap } = kernels;

@@ -1,3 +1,4 @@
+export { AdaptiveSettings, type StepRecord } from './adaptive.js';
 export type { ContrastSums } from './anchors.js';
 export { type BankCandidates, type BankOptions, bankCandidates } from './bank.js';
 export type { ContrastBatchInput } from './batch.js';

@@ -61,6 +61,7 @@ export function solveNce(anchors: NceAnchors, into: ContrastSums): void {
     into.loss += loss;
     into.positiveSimilarity += positive;
     if (hardest > -Infinity) into.hardestSimilarity += hardest;
+    if (positive > hardest) into.correct++;
     if (anchors.losses) anchors.losses[anchors.first + i] = loss;
   }
 }

@@ -6,12 +6,14 @@ import { NearmissError } from '../errors.js';
  * - `cosine`: the same A points on half a cosine
  * - `step`: `from`, then `size` nearer to `to` with each level; every level lasts floor(A / levels) steps
  * - `exponential`: to + (from - to)·e^(-decay·t)
+ * - `adaptive`: starts at `from` and moves by `delta` a step, towards `to` while training goes well and back while it does
+ *   not (`AdaptiveSettings`)
  *
- * The shapes of `linear`, `step` and `exponential` are those of Wu et al. 2021, "Conditional Negative Sampling for
+ * The shapes of `linear`, `step`, `exponential` and `adaptive` are those of Wu et al. 2021, "Conditional Negative Sampling for
  * Contrastive Learning of Visual Representations", official code, src/utils/policy.py.
  */
 export interface ScheduleSpec {
-  readonly schedule: 'linear' | 'step' | 'exponential' | 'cosine';
+  readonly schedule: 'linear' | 'step' | 'exponential' | 'cosine' | 'adaptive';
   readonly from: number;
   readonly to: number;
   /** Length A in steps; default: `until` of the run. */
@@ -22,13 +24,22 @@ export interface ScheduleSpec {
   readonly size?: number;
   /** `exponential` only: rate per step, above 0; default 0.1. */
   readonly decay?: number;
+  /**
+   * `adaptive` only: what it looks at; default loss. Accuracy is the share of anchors whose positive is closer than
+   * every candidate.
+   */
+  readonly metric?: 'loss' | 'accuracy';
+  /** `adaptive` only: how far it moves, above 0; default 0.01 on loss, 0.05 on accuracy. */
+  readonly delta?: number;
+  /** `adaptive` only: earlier steps whose mean it compares a step with, 1 or more; default 10 on loss, 5 on accuracy. */
+  readonly window?: number;
 }
 
 /** A constant, or a schedule. */
 export type Setting = number | ScheduleSpec;
 
-const KEYS = new Set(['schedule', 'from', 'to', 'steps', 'until', 'size', 'decay']);
-const KINDS = ['linear', 'step', 'exponential', 'cosine'];
+const KEYS = new Set(['schedule', 'from', 'to', 'steps', 'until', 'size', 'decay', 'metric', 'delta', 'window']);
+const KINDS = ['linear', 'step', 'exponential', 'cosine', 'adaptive'];
 
 function fail(field: string, found: unknown, allowed: string): never {
   throw new NearmissError('NM_OPTION_INVALID', `${field}: found ${JSON.stringify(found)}, allowed: ${allowed}`);
@@ -67,12 +78,29 @@ export function settingRange(setting: Setting, field: string): { readonly low: n
   if (decay !== undefined && (schedule !== 'exponential' || !(Number.isFinite(decay) && decay > 0))) {
     fail(`${field}.decay`, decay, 'above 0, with the exponential schedule only');
   }
+  checkAdaptive(setting, field);
   return { low: Math.min(from, to), high: Math.max(from, to) };
+}
+
+function checkAdaptive({ schedule, steps, until, metric, delta, window }: ScheduleSpec, field: string): void {
+  const adaptive = schedule === 'adaptive';
+  if (adaptive && steps !== undefined) fail(`${field}.steps`, steps, 'no length, with the adaptive schedule');
+  if (adaptive && until !== undefined) fail(`${field}.until`, until, 'no length, with the adaptive schedule');
+  if (metric !== undefined && !(adaptive && (metric === 'loss' || metric === 'accuracy'))) {
+    fail(`${field}.metric`, metric, 'loss or accuracy, with the adaptive schedule only');
+  }
+  if (delta !== undefined && !(adaptive && Number.isFinite(delta) && delta > 0)) {
+    fail(`${field}.delta`, delta, 'above 0, with the adaptive schedule only');
+  }
+  if (window !== undefined && !(adaptive && Number.isInteger(window) && window > 0)) {
+    fail(`${field}.window`, window, 'an integer above 0, with the adaptive schedule only');
+  }
 }
 
 /**
  * The value of a setting at a step: `resolveSetting(setting)(step, steps)`, where `steps` is the length of the run.
- * Steps below 0 count as 0; past its end a schedule stays at `to`.
+ * Steps below 0 count as 0; past its end a schedule stays at `to`. An adaptive schedule is at `from`: only
+ * `AdaptiveSettings`, which sees how training goes, knows where it has moved.
  *
  * @example
  * const outer = resolveSetting({ schedule: 'linear', from: 1, to: 0.1, steps: 10 });
@@ -83,6 +111,7 @@ export function resolveSetting(setting: Setting, field = 'setting'): (step: numb
   settingRange(setting, field);
   if (typeof setting === 'number') return () => setting;
   const { schedule, from, to, until = 1, size = 0.1, decay = 0.1 } = setting;
+  if (schedule === 'adaptive') return () => from;
   return (step, steps) => {
     const length = setting.steps ?? Math.round(until * steps);
     const t = Math.max(0, step);

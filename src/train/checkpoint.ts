@@ -49,6 +49,7 @@ export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpo
     version: FORMAT,
     encoder: graph.name,
     step: String(checkpoint.step),
+    ...(state.adaptive === undefined ? {} : { adaptive: state.adaptive }),
     ...(readOut ? { pool: String(readOut.pool) } : {}),
   };
   await writeFileAtomic(path, encodeSafetensors({ tensors, integers, metadata }));
@@ -72,7 +73,14 @@ export async function readCheckpoint(path: string, graph: EncoderGraph): Promise
   const average = averaged ? weightsOf(file, path, graph, 'average.') : undefined;
   const optimiser = optimiserStateOf(file);
   const readOut = readOutOf(file, graph, path);
-  const state = { weights, optimiser, ...(average ? { average } : {}), method: methodStateOf(file) };
+  const { adaptive } = metadata;
+  const state = {
+    weights,
+    optimiser,
+    ...(average ? { average } : {}),
+    method: methodStateOf(file),
+    ...(adaptive === undefined ? {} : { adaptive }),
+  };
   return { step, state, ...(readOut ? { readOut } : {}) };
 }
 

@@ -9,6 +9,7 @@ export {
   fineTuneEpochs,
 } from './fine-tune.js';
 export { appendHistory, type HistoryLine, readHistory } from './history.js';
+export { OPTIMISER_KINDS, type OptimiserSettings } from './optimiser.js';
 export { fitReadOut } from './read-out.js';
 export { type Run, readRun, readRunSettings, runFiles, type TrainedEncoder, trainedEncoder } from './run.js';
 export { decodeSafetensors, encodeSafetensors, type TensorFile } from './safetensors.js';

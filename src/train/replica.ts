@@ -12,7 +12,7 @@ import {
 import { type AugmentRecipe, augment, normalise } from '../images/index.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
 import { type MethodRun, type MethodState, methodByName } from '../methods/index.js';
-import { type Objective, resolveObjective } from '../negatives/index.js';
+import { AdaptiveSettings, type Objective, resolveObjective } from '../negatives/index.js';
 import { randomStream } from '../random.js';
 import { addressOf, emptyTensor } from '../tfjs/index.js';
 import { BatchOrder } from './batches.js';
@@ -73,6 +73,8 @@ export interface ReplicaState {
   /** Moving average of the weights, where one is kept. */
   readonly average?: Weights;
   readonly method: MethodState;
+  /** Where settings with adaptive schedules are (`AdaptiveSettings`); absent in a state without any. */
+  readonly adaptive?: string;
 }
 
 /** Share of the old running statistics that a step keeps, as PyTorch's momentum 0.1. */
@@ -95,6 +97,7 @@ export class Replica {
   private readonly order: BatchOrder;
   private readonly views: 1 | 2;
   private readonly method: MethodRun;
+  private readonly adaptive: AdaptiveSettings;
 
   constructor(tf: typeof tfCore, kernels: TrainingKernels, options: ReplicaOptions) {
     this.tf = tf;
@@ -104,6 +107,7 @@ export class Replica {
     this.weights = new ReplicaWeights(tf, kernels.heap, options.graph, options.weights);
     this.updates = new ParameterUpdates(kernels, options.updates, this.weights.parameters());
     this.average = options.updates.ema > 0 ? new WeightAverage(kernels, this.weights.all()) : undefined;
+    this.adaptive = new AdaptiveSettings(options.objective);
     this.order = new BatchOrder({ seed: options.seed, items: options.rows.length, batch: options.batch });
     const method = methodByName(options.method);
     this.views = method.views;
@@ -148,7 +152,7 @@ export class Replica {
     const { labels } = options;
     const result = this.method.step({
       step,
-      objective: resolveObjective(options.objective, step, steps),
+      objective: resolveObjective(options.objective, step, steps, this.adaptive.value),
       learningRate,
       views,
       instanceIds: items,
@@ -157,8 +161,8 @@ export class Replica {
     views.dispose();
     this.publish(result.gradients, result.statistics);
     const means = this.exchange.reduceValues(this.weights.parameterCount);
-    this.update(step, step === steps - 1, means, learningRate);
-    this.method.updated?.();
+    if (this.update(step, step === steps - 1, means, learningRate)) this.method.updated?.();
+    this.adaptive.record(result);
     return {
       step,
       loss: result.loss,
@@ -234,7 +238,8 @@ export class Replica {
     }
   }
 
-  private update(step: number, last: boolean, values: Float32Array, learningRate: number): void {
+  /** Returns whether the parameters changed: not at every step, where gradients are accumulated. */
+  private update(step: number, last: boolean, values: Float32Array, learningRate: number): boolean {
     const { heap } = this.kernels;
     const gradients = values.subarray(0, this.weights.parameterCount);
     const { weightDecay } = this.options;
@@ -249,13 +254,14 @@ export class Replica {
         runningVariance[c] = KEEP * runningVariance[c]! + (1 - KEEP) * v;
       }
     });
-    if (!updated || !this.average) return;
+    if (!updated || !this.average) return updated;
     const { ema, accumulate } = this.options.updates;
     const decay = averageDecay(ema, Math.floor(step / accumulate));
     for (const [name, variable] of Object.entries(this.weights.variables)) {
       const address = addressOf(this.tf, variable);
       this.average.update(address, this.weights.offsets.get(name)!, variable.size, decay);
     }
+    return true;
   }
 
   /** What the encoder finds with the averaged weights, where an average is kept: it is the result of the run. */
@@ -352,6 +358,7 @@ export class Replica {
       optimiser: this.updates.state(),
       ...(this.average ? { average: this.weights.named(this.average.state()) } : {}),
       method: this.method.state(),
+      adaptive: this.adaptive.state(),
     };
   }
 
@@ -361,6 +368,7 @@ export class Replica {
     this.updates.restore(state.optimiser);
     this.average?.restore(this.weights.flat(state.average ?? state.weights));
     this.method.restore(state.method);
+    if (state.adaptive !== undefined) this.adaptive.restore(state.adaptive);
   }
 
   /** Live tensors and bytes, to show that nothing leaks. */

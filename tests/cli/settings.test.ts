@@ -202,6 +202,20 @@ describe('trainInput', () => {
     expect(kept.objective).toEqual({ temperature: 0.1 });
   });
 
+  it('makes an optimiser of its options, which replaces that of a config file', async () => {
+    const path = await config({ optimiser: { kind: 'lars', trust: 0.01 }, clip: 2 });
+    const given = (flags: object): Promise<Record<string, unknown>> =>
+      trainInput(['photos'], { out, config: path, ...flags }) as Promise<Record<string, unknown>>;
+    expect(await given({ ema: 0.9 })).toMatchObject({ optimiser: { kind: 'lars', trust: 0.01 }, clip: 2, ema: 0.9 });
+    const sgd = await given({ optimiser: 'sgd', momentum: 0.5, nesterov: true, clip: 1, accumulate: 4 });
+    expect(sgd).toMatchObject({ optimiser: { kind: 'sgd', momentum: 0.5, nesterov: true }, clip: 1, accumulate: 4 });
+    expect(Object.keys(sgd)).not.toContain('momentum');
+    expect(await refusal(() => given({ optimiser: 'adam', momentum: 0.5 }))).toMatch(
+      /NM_OPTION_INVALID --momentum: found with --optimiser adam, allowed: with sgd or lars/,
+    );
+    expect(await refusal(() => given({ nesterov: true }))).toMatch(/--nesterov: found with no --optimiser/);
+  });
+
   it('takes an augmentation by name or from a file', async () => {
     const [name, recipe] = Object.entries(RECIPES)[0]!;
     expect((await trainInput(['photos'], { out, augment: name })).augment).toEqual(recipe);
