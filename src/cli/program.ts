@@ -21,6 +21,12 @@ const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./eval.js')).evalCommand(),
   },
   {
+    name: 'study',
+    description:
+      'compare methods over seeds: train all, evaluate all, and say which differences are larger than the spread',
+    load: async () => (await import('./study.js')).studyCommand(),
+  },
+  {
     name: 'export',
     description: "write a run's encoder as an ONNX file that has been checked against the trainer",
     load: async () => (await import('./export.js')).exportCommand(),

@@ -30,13 +30,38 @@ export type BaselineName = 'rawPixels' | 'colourHistogram' | 'untrained';
 /** What needs no training, by the name that JSON has. */
 export type BaselineRepresentations = Readonly<Record<BaselineName, Representation>>;
 
-/**
- * The baselines that every evaluation shows: pixels, colours, and the encoder itself with fresh weights, its batch
- * norms fitted to an even sample of `calibrate` (uint8 [count, size, size, 3]). Runs `work` with them.
- */
-export async function withBaselines<Result>(
-  options: { readonly size: number; readonly encoder: string; readonly seed: number; readonly calibrate: Uint8Array },
-  work: (baselines: BaselineRepresentations) => Promise<Result>,
+/** An encoder with fresh weights, its batch norms fitted to an even sample of `calibrate`. */
+export interface UntrainedOptions {
+  readonly size: number;
+  readonly encoder: string;
+  readonly seed: number;
+  /** uint8 [count, size, size, 3] */
+  readonly calibrate: Uint8Array;
+}
+
+/** The baselines without weights. */
+export function simpleBaselines(size: number): Omit<BaselineRepresentations, 'untrained'> {
+  return {
+    rawPixels: {
+      name: 'raw pixels',
+      note: `${PIXEL_SIDE}x${PIXEL_SIDE}, centred`,
+      width: PIXEL_WIDTH,
+      centred: true,
+      embed: async (pictures) => pixelFeatures(pictures, size),
+    },
+    colourHistogram: {
+      name: 'colour histogram',
+      note: `${BINS}x${BINS}x${BINS}, Hellinger`,
+      width: BINS ** 3,
+      embed: async (pictures) => colourHistograms(pictures, size, BINS),
+    },
+  };
+}
+
+/** Runs `work` with an untrained encoder. */
+export async function withUntrained<Result>(
+  options: UntrainedOptions,
+  work: (untrained: Representation) => Promise<Result>,
 ): Promise<Result> {
   const { size, encoder, seed, calibrate } = options;
   const graph = encoderByName(encoder);
@@ -49,29 +74,22 @@ export async function withBaselines<Result>(
   });
   try {
     return await work({
-      rawPixels: {
-        name: 'raw pixels',
-        note: `${PIXEL_SIDE}x${PIXEL_SIDE}, centred`,
-        width: PIXEL_WIDTH,
-        centred: true,
-        embed: async (pictures) => pixelFeatures(pictures, size),
-      },
-      colourHistogram: {
-        name: 'colour histogram',
-        note: `${BINS}x${BINS}x${BINS}, Hellinger`,
-        width: BINS ** 3,
-        embed: async (pictures) => colourHistograms(pictures, size, BINS),
-      },
-      untrained: {
-        name: 'untrained encoder',
-        note: 'fresh weights, average pooling',
-        width: graph.featureChannels,
-        embed: (pictures) => untrained.features(pictures),
-      },
+      name: 'untrained encoder',
+      note: 'fresh weights, average pooling',
+      width: graph.featureChannels,
+      embed: (pictures) => untrained.features(pictures),
     });
   } finally {
     await untrained.close();
   }
+}
+
+/** Runs `work` with the baselines that every evaluation shows: pixels, colours, and the encoder untrained. */
+export function withBaselines<Result>(
+  options: UntrainedOptions,
+  work: (baselines: BaselineRepresentations) => Promise<Result>,
+): Promise<Result> {
+  return withUntrained(options, (untrained) => work({ ...simpleBaselines(options.size), untrained }));
 }
 
 /** Pictures of a question that stand for its data: what is searched, or learnt from. */

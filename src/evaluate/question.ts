@@ -77,7 +77,7 @@ export interface Answer {
 }
 
 /** Rows whose uniformity is measured at most; its cost grows with their square. */
-const SPREAD_ROWS = 2000;
+const SPREAD_ROWS = 1000;
 
 /** Puts a question to a representation. Throws as the measures do. */
 export async function answerQuestion(

@@ -16,3 +16,5 @@ export type {
   ViewedItem,
 } from './data.js';
 export { renderReport, writeReport } from './report.js';
+export { renderStudy, studySvg, writeStudyReport } from './study.js';
+export type { StudyReportData, StudyReportRow, StudyReportTable } from './study-data.js';

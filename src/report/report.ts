@@ -48,29 +48,40 @@ export async function renderReport(data: ReportData): Promise<string> {
     data.views?.length ? viewsSection(data.views, picture) : undefined,
     detailsSection(data),
   ];
-  const summary = data.summary ? html`<p class="summary">${data.summary}</p>` : undefined;
-  const credits = data.credits?.length
-    ? html`<footer>${data.credits.map((line) => html`<p>${line}</p>`)}</footer>`
-    : undefined;
-  const page = html`<!doctype html>
+  const { title, summary, credits } = data;
+  return page({ title, brand: 'nearmiss report', summary, sections, credits });
+}
+
+/** A whole page of sections. All text is escaped. */
+export function page(content: {
+  readonly title: string;
+  /** What kind of page it is. */
+  readonly brand: string;
+  readonly summary?: string | undefined;
+  readonly sections: readonly (Html | undefined)[];
+  readonly credits?: readonly string[] | undefined;
+}): string {
+  const { title, brand, summary, sections, credits } = content;
+  const lead = summary ? html`<p class="summary">${summary}</p>` : undefined;
+  const footer = credits?.length ? html`<footer>${credits.map((line) => html`<p>${line}</p>`)}</footer>` : undefined;
+  return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="nearmiss">
-<title>${data.title} · nearmiss</title>
+<title>${title} · nearmiss</title>
 <style>${new Html(STYLE)}</style>
 </head>
 <body>
-<header><p class="brand">nearmiss report</p><h1>${data.title}</h1>${summary}</header>
+<header><p class="brand">${brand}</p><h1>${title}</h1>${lead}</header>
 <main>
 ${sections}
 </main>
-${credits}
+${footer}
 </body>
 </html>
-`;
-  return page.text;
+`.text;
 }
 
 /** Writes `renderReport` to a file, whole or not at all. */

@@ -80,6 +80,16 @@ ol{margin:0;padding:0;list-style:none}
 .g0{--group:#2458c5}.g1{--group:#c2570c}.g2{--group:#0f7a6c}.g3{--group:#8a3ea8}.g4{--group:#b3261e}.g5{--group:#8a6d00}.g6{--group:#4a7d1e}.g7{--group:#0b7fab}.g8{--group:#c2418b}.g9{--group:#6b6f76}
 .map .frame.grouped{stroke:var(--group);stroke-width:2.5}.map .dot.grouped{fill:var(--group);fill-opacity:.8}
 .key.grouped::before{width:10px;height:10px;background:var(--group)}
+.study svg{max-width:860px}.study text.name{fill:var(--ink)}.study text.reference{font-weight:650}.study text.baseline{fill:var(--muted);font-style:italic}
+.study line.baseline{stroke:var(--second);stroke-dasharray:3 4;stroke-opacity:.5}
+.study circle.method{fill:var(--first);fill-opacity:.75}.study circle.reference{fill:var(--ink);fill-opacity:.75}.study circle.baseline{fill:var(--paper);stroke:var(--second);stroke-width:1.5}
+.study .mean{stroke-width:2.5}.study .mean.method{stroke:var(--first)}.study .mean.reference{stroke:var(--ink)}.study .mean.baseline{stroke:var(--second)}
+.scroll{overflow-x:auto}.scroll+.scroll{margin-top:32px}
+.comparison th,.comparison td,.figures th,.figures td{white-space:nowrap}
+.comparison thead th,.figures thead th{white-space:normal;vertical-align:bottom}
+.comparison .verdict{margin:0}.comparison .seeds{color:var(--muted)}
+tr.quiet th,tr.quiet td{color:var(--muted)}
+.findings{margin:20px 0 0;padding-left:20px;max-width:80ch}.findings li{margin:0 0 4px}
 .asked .name{display:block;margin-top:4px;font-size:13px;line-height:1.3;color:var(--muted);overflow-wrap:anywhere}
 .found p{margin:0 0 8px;font-size:13px;color:var(--muted)}
 .verdict{margin-left:6px;color:var(--ink)}
