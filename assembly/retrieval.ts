@@ -2,10 +2,9 @@
 export { encodeRows, packCodes, unpackCodes } from './encode';
 export { clearHits, sortHits } from './lib/hits';
 export { probeMadd } from './lib/probe';
-export { exactProduct, setThreshold } from './lib/verdict';
+export { setThreshold } from './lib/verdict';
 export { assignRows, decodeRows, scoreRows } from './lists';
 export { prepareQuery } from './prepare';
 export { rotate } from './rotate';
-export { clearTop, scanPanel as scanPanelOld, scanRows, sortTop } from './scan';
 export { coarseDot, scanCoarse, scanFine } from './scan-codes';
 export { scanFloats, scanPanel } from './scan-floats';

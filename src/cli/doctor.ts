@@ -5,6 +5,7 @@ import { ERRORS } from '../errors.js';
 import { EMOJI_PACKAGES, emojiPackages } from '../images/index.js';
 import {
   compileTraining,
+  loadRetrievalKernels,
   loadTrainingKernels,
   standaloneHeap,
   supportsRelaxedSimd,
@@ -54,6 +55,7 @@ async function examine(): Promise<Finding[]> {
     },
     { what: 'relaxed SIMD', found: (await supportsRelaxedSimd()) ? 'yes' : 'no, plain SIMD is used', ok: true },
     ...(await kernels()),
+    await searchKernels(),
     await tfjsKernels(),
     await installed('onnxruntime-node', ERRORS.NM_ONNXRUNTIME_MISSING.hint),
     await installed('sharp', ERRORS.NM_SHARP_MISSING.hint),
@@ -90,6 +92,19 @@ async function kernels(): Promise<Finding[]> {
     }
   }
   return findings;
+}
+
+/** How searches run here, and what is passed over for failing its self-check. */
+async function searchKernels(): Promise<Finding> {
+  const what = 'search kernels';
+  try {
+    const { tier, coarse, coarseFault, passedOver } = await loadRetrievalKernels();
+    const queries = coarse ? '5-bit queries, then 15-bit' : `15-bit queries (5-bit: ${coarseFault})`;
+    const found = `${tier}, ${queries}${passedOver ? `; not used: ${passedOver}` : ''}`;
+    return { what, found, ok: true };
+  } catch (error) {
+    return { what, found: (error as Error).message, ok: false, advice: 'run `npm run build` or reinstall' };
+  }
 }
 
 /** Which kernels `install` registers on the tfjs WASM backend; tfjs is loaded only here. */

@@ -42,8 +42,14 @@ export { type PolyphaseExports, suitsPolyphase } from './polyphase.js';
 export { type PoolExports, withPoolShape } from './pool.js';
 export { fusesMultiplyAdd, type ProbeExports } from './probe.js';
 export type { ReduceExports } from './reduce.js';
-export { loadRetrievalKernels, type RetrievalExports, type RetrievalKernels } from './retrieval.js';
-export { MAX_TOP, RowTable, type ScanExports, type ScanKernels, type TopRows } from './scan.js';
+export {
+  loadRetrievalKernels,
+  type RetrievalExports,
+  type RetrievalKernels,
+  type RetrievalOptions,
+  type RowReader,
+} from './retrieval.js';
+export { MAX_TOP } from './retrieval-layout.js';
 export type { TakeExports } from './take.js';
 export {
   compileTraining,

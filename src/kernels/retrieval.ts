@@ -5,7 +5,6 @@ import { chooseTier, compileModule, type ModuleSource, type SimdTier, selfCheck 
 import type { PrepareExports } from './prepare.js';
 import { checkRetrieval, type RetrievalCheck } from './retrieval-check.js';
 import type { RotateExports } from './rotate.js';
-import type { ScanExports, ScanKernels } from './scan.js';
 import type { ScanCodesExports } from './scan-codes.js';
 import type { ScanFloatsExports } from './scan-floats.js';
 
@@ -16,7 +15,6 @@ export interface RetrievalExports
     PrepareExports,
     RotateExports,
     ScanCodesExports,
-    ScanExports,
     ScanFloatsExports {
   readonly memory: WebAssembly.Memory;
   probeMadd(a: number, b: number, c: number): number;
@@ -26,13 +24,16 @@ export interface RetrievalExports
 export type RowReader = (row: number) => number;
 
 /** The retrieval kernels with a memory of their own. */
-export interface RetrievalKernels extends ScanKernels {
+export interface RetrievalKernels {
   readonly tier: SimdTier;
+  readonly memory: WebAssembly.Memory;
   readonly exports: RetrievalExports;
   /** Whether scans may start with the 5-bit query (`scanCoarse`). */
   readonly coarse: boolean;
   /** Why not, where they may not. */
   readonly coarseFault?: string;
+  /** What the self-check of the relaxed tier found, where plain SIMD stands in for it. */
+  readonly passedOver?: string;
   /** Sets who reads the vectors of segments that do not hold them. */
   onRead(reader: RowReader): void;
 }
@@ -79,14 +80,21 @@ function check(module: WebAssembly.Module, tier: SimdTier): Promise<RetrievalChe
 }
 
 /**
- * Loads the retrieval kernels in the best tier or the one asked for, each call with a new memory of their own; a module
- * is checked and warmed once, which takes some 30 ms. Works in Node and in browsers, without tfjs.
+ * Loads the retrieval kernels in the best tier that passes its self-check, or the one asked for, each call with a new
+ * memory of their own; a module is checked and warmed once, which takes some 50 ms. Works in Node and in browsers,
+ * without tfjs.
  *
  * @throws `NM_SIMD_UNSUPPORTED`, `NM_KERNELS_MISSING`, `NM_SELF_CHECK_FAILED`
  */
 export async function loadRetrievalKernels(options: RetrievalOptions = {}): Promise<RetrievalKernels> {
   const tier = await chooseTier(options.tier);
   const module = await compileModule('retrieval', tier, options.modules?.[tier]);
-  const result = await check(module, tier);
-  return { tier, ...result, ...(await instantiate(module)) };
+  try {
+    const result = await check(module, tier);
+    return { tier, ...result, ...(await instantiate(module)) };
+  } catch (error) {
+    const fault = error instanceof NearmissError && error.code === 'NM_SELF_CHECK_FAILED';
+    if (!fault || tier === 'plain' || options.tier !== undefined) throw error;
+    return { ...(await loadRetrievalKernels({ ...options, tier: 'plain' })), passedOver: error.message };
+  }
 }

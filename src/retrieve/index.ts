@@ -1,5 +1,15 @@
 export { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
-export { MetadataColumns } from './columns.js';
+export { type DeviceIndex, readDeviceIndex } from './device-index.js';
+export { type DeviceIndexOptions, writeDeviceIndex } from './device-index-writer.js';
+export type {
+  EngineHits,
+  EngineOptions,
+  EngineSearch,
+  ListOptions,
+  ListReport,
+  RowBitmap,
+  SearchEngine,
+} from './engine.js';
 export {
   bitmapWords,
   type EngineHits,
@@ -13,6 +23,14 @@ export {
 export { type Bounds, checkFilter, type Field, type Filter, matches, type Scalar } from './filter.js';
 export { type IndexBatch, type IndexCounts, type IndexOptions, indexPictures } from './indexing.js';
 export { type Item, type JsonObject, type JsonValue, MAX_ID_BYTES, MAX_METADATA_BYTES } from './items.js';
+export {
+  ITEM_FORMATS,
+  type ItemFormat,
+  type ReadItemsOptions,
+  readItems,
+  type WriteItemsOptions,
+  writeItems,
+} from './items-file.js';
 export type { ConnectionOptions } from './postgres-connection.js';
 export type { AnnOptions } from './postgres-hnsw.js';
 export { openPostgresStore, type PostgresOptions, type PostgresStore } from './postgres-store.js';
