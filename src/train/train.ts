@@ -99,7 +99,8 @@ export async function train(settings: TrainSettings, data: TrainingData, options
   }
 }
 
-function replicaOptions(
+/** What every replica of a run is started with. */
+export function replicaOptions(
   settings: TrainSettings,
   data: TrainingData,
   weights: ReplicaOptions['weights'],

@@ -24,7 +24,7 @@ async function embed(request: EncoderExport, pixels: Uint8Array): Promise<Float3
   }
 }
 
-describe.each(['tiny-resnet', 'tiny-mobile'])('exported %s', (name) => {
+describe.each(['tiny-resnet', 'tiny-mobile', 'tiny-resnet-lab'])('exported %s', (name) => {
   const { graph, weights } = specimen(name);
   // 40 gives a 5x5 map, whose quarters overlap.
   describe.each([32, 40, 48])('at size %i', (size) => {
