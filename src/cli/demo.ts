@@ -19,7 +19,7 @@ import { command } from './command.js';
 import { type PairedQuality, type PairedQuestion, pairedQuestion } from './comparison.js';
 import { type Console, duration, percent } from './console.js';
 import { exportRun } from './export.js';
-import { indexSource } from './index-command.js';
+import { indexSource } from './index-source.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
 import { runReport } from './run-report.js';
 import { titleOf } from './titles.js';

@@ -1,118 +1,112 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { NearmissError } from '../errors.js';
-import { type PictureBatch, pictureBatches, type Skipped } from '../images/index.js';
-import { createEmbedder, type Embedder } from '../onnx/index.js';
-import { type IndexCounts, indexPictures, type JsonObject, openStore, type SqliteStore } from '../retrieve/index.js';
-import { command } from './command.js';
+import { createEmbedder } from '../onnx/index.js';
+import type { IndexCounts } from '../retrieve/index.js';
+import { command, wholeNumber } from './command.js';
 import type { Console } from './console.js';
+import { shareSource } from './index-share.js';
+import { type IndexTask, indexSource } from './index-source.js';
+import { watchSource } from './index-watch.js';
+import { isPostgres, placeName } from './place.js';
+
+interface IndexFlags {
+  readonly out?: string;
+  readonly store?: string;
+  readonly prune?: boolean;
+  readonly reembed?: boolean;
+  readonly watch?: boolean;
+  readonly share?: boolean | string;
+  readonly lease?: number;
+}
 
 export function indexCommand(): Command {
-  return command<{ readonly out: string; readonly prune?: boolean }>(
+  return command<IndexFlags>(
     'index',
-    ['nearmiss index photos.onnx photos/ --out store.db', 'nearmiss index photos.onnx photos/ --out store.db --prune'],
-    async ([model = '', source = ''], { out, prune }, console) => {
-      const embedder = await createEmbedder(model);
-      try {
-        const { counts, total } = await indexSource({ embedder, model, source, out, prune: prune === true }, console);
-        const { added, updated, unchanged, removed, skipped } = counts;
-        console.print(
-          `${added} added, ${updated} updated, ${unchanged} unchanged, ${removed} removed, ${skipped} skipped; ${total} in ${out}`,
-        );
-        console.print(`next: nearmiss search ${out} PICTURE`);
-        return { store: resolve(out), ...counts, items: total };
-      } finally {
-        await embedder.close();
-      }
-    },
+    [
+      'nearmiss index photos.onnx photos/ --out store.db',
+      'nearmiss index photos.onnx photos/ --out store.db --prune --watch',
+      'nearmiss index better.onnx photos/ --out store.db --reembed',
+      'nearmiss index photos.onnx photos/ --store postgres://me@host/photos --share    # on several machines',
+    ],
+    index,
   )
     .argument('<model>', 'an .onnx file that nearmiss export wrote')
     .argument('<data>', 'folder, .tar, .zip or CIFAR batches of pictures, or `emoji`')
-    .requiredOption('--out <file>', 'the store, an SQLite file; made if there is none')
-    .option('--prune', 'remove items whose pictures are gone from DATA');
+    .option('--out <file>', 'the store, an SQLite file; made if there is none')
+    .option('--store <place>', 'the same, or a PostgreSQL database: postgres://user:password@host/database')
+    .option('--prune', 'remove items whose pictures are gone from DATA')
+    .option('--reembed', 'fill a store of another encoder anew; the old items stay until all new ones are there')
+    .option('--watch', 'then go on with what changes in the folder, until Ctrl-C')
+    .option('--share [name]', 'divide the files of a folder with all who share this name (default: that of the folder)')
+    .option(
+      '--lease <seconds>',
+      'with --share: when the files of a process that is gone are given to others (default 120)',
+      wholeNumber(1, 86_400),
+    );
 }
 
-/** Indexes a source of pictures into a store, with progress; shared with the demo. */
-export async function indexSource(
-  task: {
-    readonly embedder: Embedder;
-    readonly model: string;
-    readonly source: string;
-    readonly out: string;
-    readonly prune: boolean;
-  },
+async function index(
+  [model = '', source = '']: readonly string[],
+  flags: IndexFlags,
   console: Console,
-): Promise<{ counts: IndexCounts; total: number }> {
-  const { embedder, model, source, out, prune } = task;
-  const { fingerprint, dim, size, card } = embedder;
-  const open = (): Promise<SqliteStore> =>
-    openStore(out, {
-      create: {
-        fingerprint,
-        dimension: dim,
-        modelPath: resolve(model),
-        modelCard: JSON.parse(JSON.stringify(card)) as JsonObject,
-      },
-    });
-  let store = existsSync(out) ? await open() : undefined;
-  const batches = pictureBatches(source, {
-    size,
-    ...(embedder.card.fit === undefined ? {} : { fit: embedder.card.fit }),
-    signal: console.signal,
-    unchanged: (name, hash) => store?.hash(name) === hash,
-  });
+): Promise<Record<string, unknown>> {
+  const out = placeOf(flags);
+  await checkFlags(flags, out, source);
+  const embedder = await createEmbedder(model);
+  const task: IndexTask = {
+    embedder,
+    model,
+    source,
+    out,
+    prune: flags.prune === true,
+    reembed: flags.reembed === true,
+  };
   try {
-    // A source that cannot be read must not leave an empty store behind, so a new one waits for the first batch.
-    const first = await batches.next();
-    store ??= await open();
-    const root = resolve(source);
-    const counts = await indexPictures({
-      store,
-      fingerprint,
-      prune,
-      signal: console.signal,
-      embed: (pixels) => embedder.embed(pixels, { signal: console.signal }),
-      batches: withPaths(usable(source, first, batches), source === 'emoji' ? source : root, console),
-      onProgress: ({ added, updated, unchanged }) =>
-        console.progress(`indexed ${added + updated + unchanged} pictures (${added} new)`),
-    });
-    return { counts, total: await store.count() };
+    const shared = flags.share === true ? basename(resolve(source)) : flags.share;
+    const { counts, total } = shared
+      ? await shareSource(task, shared, flags.lease, console)
+      : await indexSource(task, console);
+    console.print(`${sentence(counts)}; ${total} in ${placeName(out)}`);
+    if (flags.watch) {
+      const later = await watchSource(task, console);
+      console.print(`while watching: ${sentence(later)}`);
+    } else console.print(`next: nearmiss search ${out} PICTURE`);
+    return { store: placeName(out), ...counts, items: total };
   } finally {
-    await batches.return(undefined);
-    await store?.close();
+    await embedder.close();
   }
 }
 
-/**
- * The batches, beginning with one that was read already. `NM_SOURCE_EMPTY` at their end where no file was a usable
- * picture: a mistyped folder must not pass for one whose pictures are gone, which --prune would remove.
- */
-async function* usable(
-  source: string,
-  first: IteratorResult<PictureBatch, void>,
-  rest: AsyncGenerator<PictureBatch, void>,
-): AsyncGenerator<PictureBatch> {
-  const skipped: Skipped[] = [];
-  let pictures = 0;
-  for (let next = first; !next.done; next = await rest.next()) {
-    pictures += next.value.count + next.value.unchanged.length;
-    skipped.push(...next.value.skipped);
-    yield next.value;
-  }
-  if (pictures > 0) return;
-  const why = skipped[0] ? `; ${skipped.length} skipped, the first: ${skipped[0].name}: ${skipped[0].reason}` : '';
-  throw new NearmissError('NM_SOURCE_EMPTY', `${source}: found no usable picture${why}`);
+function sentence({ added, updated, unchanged, removed, skipped }: IndexCounts): string {
+  return `${added} added, ${updated} updated, ${unchanged} unchanged, ${removed} removed, ${skipped} skipped`;
 }
 
-/** Each item remembers the source it came from; skipped files are named. */
-async function* withPaths(
-  batches: AsyncIterable<PictureBatch>,
+function placeOf({ out, store }: IndexFlags): string {
+  const given = [out, store].filter((place) => place !== undefined);
+  if (given.length === 1) return given[0]!;
+  throw new NearmissError(
+    'NM_OPTION_INVALID',
+    `--out: found ${given.length === 0 ? 'no store' : 'it with --store'}, allowed: one of --out FILE and --store PLACE`,
+  );
+}
+
+async function checkFlags(
+  { share, watch, prune, reembed, lease }: IndexFlags,
+  out: string,
   source: string,
-  console: Console,
-): AsyncGenerator<PictureBatch & { metadata: JsonObject[] }> {
-  for await (const batch of batches) {
-    for (const { name, reason } of batch.skipped) console.log(`skipped ${name}: ${reason}`);
-    yield { ...batch, metadata: batch.names.map((path) => ({ path, source })) };
-  }
+): Promise<void> {
+  const refuse = (message: string): never => {
+    throw new NearmissError('NM_OPTION_INVALID', message);
+  };
+  if (share === undefined && lease !== undefined) refuse('--lease: found without --share, allowed: with it');
+  if (share !== undefined && !isPostgres(out))
+    refuse(`--share: found ${out}, allowed: a store in PostgreSQL (--store postgres://…)`);
+  if (share !== undefined && (prune || reembed || watch))
+    refuse('--share: found with --prune, --reembed or --watch, allowed: by itself');
+  if (share === undefined && !watch) return;
+  const found = source === 'emoji' ? undefined : await stat(source).catch(() => undefined);
+  if (!found?.isDirectory())
+    refuse(`${share === undefined ? '--watch' : '--share'}: found ${source}, allowed: a folder of pictures`);
 }

@@ -10,7 +10,7 @@ export {
 export { type DecodeOptions, decodePicture } from './decode.js';
 export { type EmojiOptions, type EmojiPictures, readEmoji } from './emoji.js';
 export { EMOJI_PACKAGES, emojiPackages } from './emoji-packages.js';
-export { folderItems } from './folder.js';
+export { folderItems, isClutter } from './folder.js';
 export { type LabelList, labelPictures, readLabelList } from './label-list.js';
 export { type Pairs, readPairs } from './pairs.js';
 export { type Pictures, readPictures, selectPictures } from './pictures.js';

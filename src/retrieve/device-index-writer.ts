@@ -1,9 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { NearmissError } from '../errors.js';
 import { loadRetrievalKernels } from '../kernels/retrieval.js';
-import { Crc32 } from './crc32.js';
 import {
   aligned,
   type DeviceIndexHeader,
@@ -11,10 +7,12 @@ import {
   SECTION_NAMES,
   type SectionName,
 } from './device-index-format.js';
+import { Part } from './file-part.js';
 import { floatsOfHalves, MAX_HALF, toHalf } from './half.js';
 import { createSearchEngine } from './search-engine.js';
 import type { Store, StoredItem } from './store.js';
 import { normaliseRows } from './vectors.js';
+import { temporaryName, writeWhole } from './whole-file.js';
 
 export interface DeviceIndexOptions {
   /** `float16` halves the vectors, which rounds them to 11 bits: the index is exact for the rounded ones. Default `float32`. */
@@ -27,7 +25,6 @@ export interface DeviceIndexOptions {
 }
 
 const PAGE = 1000;
-const COPY_BYTES = 1 << 20;
 const MAX_TEXT_BYTES = 2 ** 32 - 1;
 
 /**
@@ -46,7 +43,7 @@ export async function writeDeviceIndex(
   const { vectors = 'float32', withoutMetadata = false, signal, onProgress } = options;
   const { fingerprint, dimension, metric, modelCard } = store.info;
   const engine = createSearchEngine(await loadRetrievalKernels(), { dimension, metric });
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  const temporary = temporaryName(path);
   const parts = new Map<SectionName, Part>();
   try {
     for (const name of SECTION_NAMES) parts.set(name, await Part.create(`${temporary}.${name}.tmp`));
@@ -83,10 +80,9 @@ export async function writeDeviceIndex(
     const { codeFormat, codeBytes } = engine;
     const about = { fingerprint, dimension, metric, count, vectors, codeFormat, codeBytes };
     const header: DeviceIndexHeader = { ...about, ...(modelCard === undefined ? {} : { modelCard }), sections };
-    return { items: count, bytes: await assemble(headerBytes(header), [...parts.values()], `${temporary}.tmp`, path) };
+    return { items: count, bytes: await assemble(headerBytes(header), [...parts.values()], path) };
   } finally {
     for (const each of parts.values()) await each.remove();
-    await rm(`${temporary}.tmp`, { force: true });
   }
 }
 
@@ -131,58 +127,16 @@ async function writeTexts(texts: Part, offsets: Part, values: readonly string[])
   await offsets.write(ends);
 }
 
-/** A section while it grows, in a file of its own. */
-class Part {
-  readonly crc: Crc32 = new Crc32();
-  readonly #path: string;
-  readonly #file: FileHandle;
-  bytes = 0;
-
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path;
-    this.#file = file;
-  }
-
-  static async create(path: string): Promise<Part> {
-    return new Part(path, await open(path, 'wx+'));
-  }
-
-  async write(data: Uint8Array): Promise<void> {
-    this.crc.update(data);
-    this.bytes += data.length;
-    await this.#file.appendFile(data);
-  }
-
-  async *read(): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(COPY_BYTES);
-    for (let at = 0; at < this.bytes; ) {
-      const { bytesRead } = await this.#file.read(buffer, 0, COPY_BYTES, at);
-      yield buffer.subarray(0, bytesRead);
-      at += bytesRead;
-    }
-  }
-
-  async remove(): Promise<void> {
-    await this.#file.close();
-    await rm(this.#path, { force: true });
-  }
-}
-
-/** Writes header and sections one after the other, and gives the file its name once it is on the disk. */
-async function assemble(header: Uint8Array, parts: readonly Part[], temporary: string, path: string): Promise<number> {
-  const file = await open(temporary, 'wx');
+/** Writes header and sections one after the other, and returns the bytes of the file. */
+async function assemble(header: Uint8Array, parts: readonly Part[], path: string): Promise<number> {
   let bytes = header.length;
-  try {
-    await file.appendFile(header);
+  await writeWhole(path, async (write) => {
+    await write(header);
     for (const part of parts) {
-      for await (const piece of part.read()) await file.appendFile(piece);
-      await file.appendFile(new Uint8Array(aligned(part.bytes) - part.bytes));
+      for await (const piece of part.read()) await write(piece);
+      await write(new Uint8Array(aligned(part.bytes) - part.bytes));
       bytes += aligned(part.bytes);
     }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
+  });
   return bytes;
 }

@@ -1,15 +1,6 @@
 export { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
 export { type DeviceIndex, readDeviceIndex } from './device-index.js';
 export { type DeviceIndexOptions, writeDeviceIndex } from './device-index-writer.js';
-export type {
-  EngineHits,
-  EngineOptions,
-  EngineSearch,
-  ListOptions,
-  ListReport,
-  RowBitmap,
-  SearchEngine,
-} from './engine.js';
 export {
   bitmapWords,
   type EngineHits,
