@@ -98,7 +98,7 @@ export function addObjectiveOptions(command: Command): Command {
     .addHelpText(
       'after',
       '\nNumbers of an objective may change over the run: kind:from:to[:until], as linear:0:2:0.5 (β from 0 to 2 over the' +
-        '\nfirst half); kinds: linear, cosine, step (:size=0.1), exponential (:decay=0.1); :steps=200 instead of until.',
+        '\nfirst half); kinds: linear, cosine, step (:size=0.1), exponential (:decay=0.1); :steps=200 instead of until; and\nadaptive:from:to[:delta=0.01:window=10:metric=accuracy], which moves by how training goes.',
     );
 }
 

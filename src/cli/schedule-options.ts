@@ -14,10 +14,9 @@ export function parseSetting(text: string): Setting {
   const [kind = '', from = '', to = '', ...rest] = text.split(':');
   const named = rest.map((part, index) => {
     const [key = '', value] = part.split('=');
-    if (key === 'metric') return [key, value];
-    return index === 0 && value === undefined
-      ? ['until', Number(key)]
-      : [key, value === undefined ? Number.NaN : Number(value)];
+    if (value === undefined) return index === 0 ? ['until', Number(key)] : [key, Number.NaN];
+    const number = Number(value);
+    return [key, Number.isFinite(number) ? number : value];
   });
   if (from.trim() === '' || to.trim() === '') throw new Error('a schedule as kind:from:to[:until]');
   const spec = { schedule: kind, from: Number(from), to: Number(to), ...Object.fromEntries(named) } as ScheduleSpec;

@@ -1,14 +1,17 @@
+import { type AugmentRecipe, NO_AUGMENTATION } from '../images/index.js';
 import { instance as instanceObjective } from '../negatives/index.js';
 import { embedAndContrast } from './embed.js';
 import { meanFigures } from './figures.js';
 import { MemoryBank } from './memory-bank.js';
 import type { Method, MethodRun, StepInput } from './method.js';
 
+/** The paper's crops and mirrors; jitter or grayscale would destroy the relation that is learned. */
+const CROPS: AugmentRecipe = { ...NO_AUGMENTATION, cropScale: [0.2, 1], aspect: [3 / 4, 4 / 3], flip: 0.5 };
+
 /**
  * Contrastive multiview coding (Tian et al. 2019) of lightness against colour: one crop of each item is split into L and
  * ab of CIE Lab, two encoders of half the width embed one each, and each view's embedding is an anchor in the bank of the
  * OTHER view's. The two losses are added. Rows are drawn alike from both banks; with a ring each has its own ranking.
- * Colour jitter would destroy the relation that is learned: use a recipe without it (`colour-matters` has next to none).
  */
 export const cmc: Method = {
   name: 'cmc',
@@ -20,6 +23,7 @@ export const cmc: Method = {
   options: {
     momentum: { default: 0.5, from: 0, below: 1, help: 'share of its old row that an item keeps in a bank' },
   },
+  augment: CROPS,
   objective: () => instanceObjective(),
   start(context): MethodRun {
     const lightBank = new MemoryBank(context, 'bank.l', 0);

@@ -1,5 +1,6 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import type { EncoderGraph, EncoderTensors } from '../encoders/index.js';
+import type { AugmentRecipe } from '../images/index.js';
 import type { TrainingKernels } from '../kernels/index.js';
 import type { CandidateSource, Objective, ResolvedObjective } from '../negatives/index.js';
 import type { Gather } from './gather.js';
@@ -32,6 +33,8 @@ export interface Method {
   /** Projection heads of the encoder: one on all channels, or one for each of its parts. */
   readonly heads: 1 | 2;
   readonly options: Readonly<Record<string, MethodOption>>;
+  /** Augmentation where none is given and the usual one would not do. */
+  readonly augment?: AugmentRecipe;
   /** The objective where none is given. */
   objective(): Objective;
   /** Takes up the encoder; the result owns what it allocates until `dispose`. */

@@ -180,7 +180,7 @@ function defaultEncoder(heads: number): string {
 /**
  * Complete settings from some: `items` is the number of training items (an epoch). Defaults: SimCLR with HCL at τ 0.5,
  * β 2, τ⁺ 0 (another method: its own objective and encoder); batch 128; Adam at 2e-3 with cosine decay; gentle
- * augmentation for pairs and SimCLR's for single pictures. An objective without candidates gets the method's.
+ * augmentation for pairs and SimCLR's for single pictures (or the method's own). An objective without candidates gets the method's.
  */
 export function resolveTrainSettings(input: TrainSettingsInput, items: number, where = 'settings'): TrainSettings {
   const { epochs, ...given } = input;
@@ -199,7 +199,7 @@ export function resolveTrainSettings(input: TrainSettingsInput, items: number, w
       imageSize: 32,
       method: method.name,
       methodOptions: {},
-      augment: paired ? PAIRED_RECIPE : SIMCLR_RECIPE,
+      augment: method.augment ?? (paired ? PAIRED_RECIPE : SIMCLR_RECIPE),
       learningRate: 2e-3,
       warmup: 0,
       weightDecay: 1e-6,

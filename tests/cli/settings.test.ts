@@ -109,6 +109,8 @@ describe('objectiveOf', () => {
     expect(parseSetting('0.5')).toBe(0.5);
     expect(parseSetting('linear:1:0.1')).toEqual({ schedule: 'linear', from: 1, to: 0.1 });
     expect(parseSetting('cosine:0:2:0.5')).toEqual({ schedule: 'cosine', from: 0, to: 2, until: 0.5 });
+    const adaptive = { schedule: 'adaptive', from: 1, to: 0.1, metric: 'accuracy', window: 5 };
+    expect(parseSetting('adaptive:1:0.1:metric=accuracy:window=5')).toEqual(adaptive);
     const step = { schedule: 'step', from: 1, to: 0, steps: 200, size: 0.25 };
     expect(parseSetting('step:1:0:steps=200:size=0.25')).toEqual(step);
     for (const wrong of ['', 'x', 'linear:1', 'linear::1', 'cubic:0:1', 'linear:0:1:2', 'linear:0:1:rate=3']) {
