@@ -5,7 +5,7 @@ import type { TrainingKernels } from '../src/kernels/index.js';
 import { hcl } from '../src/negatives/index.js';
 import { randomStream } from '../src/random.js';
 import { allocateExchange } from '../src/train/exchange.js';
-import { Replica } from '../src/train/replica.js';
+import { Replica, type ReplicaOptions } from '../src/train/replica.js';
 
 const ITEMS = 1024;
 
@@ -38,25 +38,17 @@ export function encoderToBench(name: string): EncoderGraph {
   throw new Error(`--encoder: found '${name}', allowed: tiny-resnet, twelve-layer`);
 }
 
-/** The trainer's replica on random pictures of 32x32, `views` of them a step, alone in this thread. */
-export function benchedReplica(
-  tf: typeof tfCore,
-  kernels: TrainingKernels,
-  graph: EncoderGraph,
-  views: number,
-): Replica {
+/** The trainer's options for random pictures of 32x32, `views` of them a step over all replicas. */
+export function benchedOptions(graph: EncoderGraph, views: number, replicas: number): ReplicaOptions {
   const random = randomStream(1);
-  const data = Uint8Array.from({ length: ITEMS * 32 * 32 * 3 }, () => random.integer(256));
-  return new Replica(tf, kernels, {
+  const pictures = new SharedArrayBuffer(ITEMS * 32 * 32 * 3);
+  const data = new Uint8Array(pictures);
+  for (let i = 0; i < data.length; i++) data[i] = random.integer(256);
+  return {
     graph,
     weights: initialWeights(graph, 0),
     replica: 0,
-    exchange: allocateExchange({
-      replicas: 1,
-      views,
-      dim: graph.head[2],
-      values: Replica.exchangedValues(graph),
-    }),
+    exchange: allocateExchange({ replicas, views, dim: graph.head[2], values: Replica.exchangedValues(graph) }),
     sources: [
       { size: 32, data },
       { size: 32, data },
@@ -72,5 +64,15 @@ export function benchedReplica(
     warmup: 0,
     weightDecay: 1e-6,
     updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
-  });
+  };
+}
+
+/** The trainer's replica, alone in this thread. */
+export function benchedReplica(
+  tf: typeof tfCore,
+  kernels: TrainingKernels,
+  graph: EncoderGraph,
+  views: number,
+): Replica {
+  return new Replica(tf, kernels, benchedOptions(graph, views, 1));
 }

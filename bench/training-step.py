@@ -1,10 +1,12 @@
-"""The rival of training-step.ts: one training step of the same encoder in PyTorch, one thread.
+"""The rival of training-step.ts: one training step of the same encoder in PyTorch.
 
-Augmentation (random resized crop, colour jitter), forward, HCL loss, backward, Adam; channels_last. Reads
-"views repeats" lines, answers each with the milliseconds of every step, by the clock named on the command line.
+    training-step.py ENCODER THREADS fp32|bf16 [VIEWS]
+
+Augmentation (random resized crop, colour jitter), forward, HCL loss, backward, Adam; channels_last; bf16 is autocast around
+the encoder. Reads "views repeats" lines, answers each with "wall:cpu" milliseconds of every step. With VIEWS it takes three
+such steps and prints its resident memory with PyTorch loaded, and the most it had, in MiB.
 """
 import math
-import platform
 import sys
 import time
 
@@ -12,8 +14,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
-CLOCK = time.process_time if sys.argv[1:] == ["cpu"] else time.perf_counter
+ENCODER, THREADS, DTYPE = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+torch.set_num_threads(THREADS)
 TEMPERATURE, BETA = 0.5, 2.0
 
 
@@ -49,6 +51,28 @@ class TinyResnet(nn.Module):
 
     def forward(self, x):
         return F.normalize(self.head(self.body(x).mean((2, 3))), dim=1)
+
+
+class TwelveLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers, width = self.layer(3, 32, 1) + self.layer(32, 32, 1) + self.layer(32, 32, 1), 32
+        for wider in (64, 128, 256):
+            layers += self.layer(width, wider, 2) + self.layer(wider, wider, 1) + self.layer(wider, wider, 1)
+            width = wider
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Linear(256, 128), nn.ReLU(inplace=True), nn.Linear(128, 64))
+
+    @staticmethod
+    def layer(inner, outer, stride):
+        conv = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
+        return [conv, nn.BatchNorm2d(outer), nn.ReLU(inplace=True)]
+
+    def forward(self, x):
+        return F.normalize(self.head(self.body(x).mean((2, 3))), dim=1)
+
+
+ENCODERS = {"tiny-resnet": TinyResnet, "twelve-layer": TwelveLayer}
 
 
 def augment(pictures):
@@ -92,19 +116,39 @@ def hcl(z):
     return -torch.log(positive / (positive + sums)).mean()
 
 
-print(f"PyTorch {torch.__version__}, Python {platform.python_version()}", flush=True)
-net = TinyResnet().to(memory_format=torch.channels_last)
+def megabytes(field):
+    """Of this process alone, which getrusage's maximum is not after a fork."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field))
+
+
+LOADED = megabytes("VmRSS") if sys.argv[4:] else 0
+net = ENCODERS[ENCODER]().to(memory_format=torch.channels_last)
 optimiser = torch.optim.Adam(net.parameters(), lr=2e-3, weight_decay=1e-6)
 source = torch.randint(0, 256, (2048, 3, 32, 32), dtype=torch.uint8)
+
+
+def step(views):
+    pictures = augment(source[torch.randint(0, len(source), (views,))])
+    with torch.autocast("cpu", torch.bfloat16, enabled=DTYPE == "bf16"):
+        z = net(pictures)
+    loss = hcl(z.float())
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+if sys.argv[4:]:
+    for _ in range(3):
+        step(int(sys.argv[4]))
+    print(LOADED, megabytes("VmHWM"))
+    sys.exit()
+print(f"PyTorch {torch.__version__}", flush=True)
 for line in sys.stdin:
     views, repeats = map(int, line.split())
     times = []
     for _ in range(repeats):
-        start = CLOCK()
-        pictures = augment(source[torch.randint(0, len(source), (views,))])
-        loss = hcl(net(pictures))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        times.append((CLOCK() - start) * 1000)
+        wall, cpu = time.perf_counter(), time.process_time()
+        step(views)
+        times.append(f"{(time.perf_counter() - wall) * 1000}:{(time.process_time() - cpu) * 1000}")
     print(*times, flush=True)

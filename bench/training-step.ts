@@ -1,121 +1,252 @@
-// Claim: how long a whole training step of tiny-resnet takes on one thread (augmentation, forward, HCL loss, backward,
-// Adam), beside the same step in PyTorch.
+// Claim: how long a whole training step takes (augmentation, forward, HCL loss, backward, Adam) and how much memory it
+// needs, on one thread and on two, beside the same step in PyTorch and in stock tfjs. Encoders: tiny-resnet, and a plain
+// stack of twelve 3x3 convolutions (training-step-replica.ts).
 //
-//   npm run bench:training-step -- [--python PYTHON_WITH_TORCH] [--views 256,512] [--rounds 5] [--steps 4]
-//     [--clock wall|cpu] [--tier relaxed]
+//   npm run bench:training-step -- [--python PYTHON_WITH_TORCH] [--encoders tiny-resnet,twelve-layer] [--views 256,512]
+//     [--threads 1,2] [--tiers paired,relaxed] [--rounds 5] [--steps 4] [--clock cpu|wall] [--stock 8|0]
+//     [--tfjs-node FOLDER_WITH_IT_INSTALLED] [--no-memory]
 //
-// Rounds of both sides alternate in one run. PyTorch is given an allocator that keeps freed memory (MALLOC_* below):
-// without it glibc hands every large block back to the kernel, and PyTorch looks slower than it is.
-import { spawn } from 'node:child_process';
+// Run it with Node 20 for 128-bit vectors and with Node 24 for 256-bit ones; the best tier of that Node is measured.
+// Rounds of all sides alternate in one run. `--clock cpu` (processor time of the process) is less disturbed by other
+// programs, for one thread only: two are always measured by the wall clock. PyTorch is given an allocator that keeps
+// freed memory (MALLOC_* below): without it glibc hands every large block back to the kernel, and PyTorch looks slower
+// than it is. Its memory is measured without, where it needs less. Writes Markdown; needs Linux for the memory.
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
-import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-wasm';
-import { initialWeights, tinyResnet } from '../src/encoders/index.js';
-import { PAIRED_RECIPE } from '../src/images/index.js';
-import type { SimdTier } from '../src/kernels/index.js';
-import { hcl } from '../src/negatives/index.js';
-import { randomStream } from '../src/random.js';
-import { install } from '../src/tfjs/index.js';
-import { allocateExchange } from '../src/train/exchange.js';
-import { Replica } from '../src/train/replica.js';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { compileTraining, type TrainingTier } from '../src/kernels/index.js';
+import { Team } from '../src/train/team.js';
+import { benchedOptions, encoderToBench } from './training-step-replica.js';
 
 const { values: options } = parseArgs({
   options: {
     python: { type: 'string' },
+    encoders: { type: 'string', default: 'tiny-resnet,twelve-layer' },
     views: { type: 'string', default: '256,512' },
+    threads: { type: 'string', default: '1,2' },
+    tiers: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     steps: { type: 'string', default: '4' },
-    clock: { type: 'string', default: 'wall' },
-    tier: { type: 'string', default: 'relaxed' },
+    clock: { type: 'string', default: 'cpu' },
+    stock: { type: 'string', default: '8' },
+    'tfjs-node': { type: 'string' },
+    'no-memory': { type: 'boolean', default: false },
+    // A fresh process of this file measures memory: encoder:views:tier.
+    'memory-of': { type: 'string' },
   },
 });
+const numbers = (list: string): number[] => list.split(',').map(Number);
 const [rounds, steps] = [Number(options.rounds), Number(options.steps)];
-const ITEMS = 1024;
-
-const clock = (): number => {
-  if (options.clock !== 'cpu') return performance.now();
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
-/** Steps of our own trainer, in this thread. */
-async function ours(views: number): Promise<(count: number) => number[]> {
-  const graph = tinyResnet();
-  const random = randomStream(1);
-  const data = Uint8Array.from({ length: ITEMS * 32 * 32 * 3 }, () => random.integer(256));
-  const replica = new Replica(tf, kernels, {
-    graph,
-    weights: initialWeights(graph, 0),
-    replica: 0,
-    exchange: allocateExchange({
-      replicas: 1,
-      views,
-      dim: graph.head[2],
-      values: Replica.exchangedValues(graph),
-    }),
-    sources: [
-      { size: 32, data },
-      { size: 32, data },
-    ],
-    rows: Int32Array.from({ length: ITEMS }, (_, i) => i),
-    recipe: PAIRED_RECIPE,
-    method: 'simclr',
-    methodOptions: {},
-    objective: hcl({ temperature: 0.5, beta: 2, tauPlus: 0 }),
-    seed: 0,
-    batch: views / 2,
-    learningRate: 2e-3,
-    warmup: 0,
-    weightDecay: 1e-6,
-    updates: { optimiser: { kind: 'adam' }, clip: 0, accumulate: 1, ema: 0 },
-  });
-  let at = 0;
-  return (count) =>
-    Array.from({ length: count }, () => {
-      const start = clock();
-      replica.run(at, at + 1, 10_000, ({ loss }) => {
-        if (!Number.isFinite(loss)) throw new Error(`loss ${loss}`);
-      });
-      at++;
-      return clock() - start;
-    });
+/** Milliseconds of a step by both clocks. */
+interface Time {
+  readonly wall: number;
+  readonly cpu: number;
 }
 
-await tf.setBackend('wasm');
-const kernels = await install(tf, { tier: options.tier as SimdTier });
-const python = options.python
-  ? spawn(options.python, ['bench/training-step.py', options.clock], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '20000000000' },
-    })
-  : undefined;
-const lines = python && createInterface({ input: python.stdout })[Symbol.asyncIterator]();
-const answer = async (): Promise<string> => (await lines!.next()).value ?? '';
-const rival = python ? await answer() : 'PyTorch not measured (give --python)';
+interface Contender {
+  readonly name: string;
+  steps(count: number): Promise<Time[]>;
+  close(): Promise<void>;
+}
 
-console.log(`Node ${process.version}, ${kernels.tier} SIMD; ${rival}; ${cpus()[0]?.model.trim()}, one thread each`);
-console.log(`a step of tiny-resnet, 32x32, medians in ms (${options.clock} time)\n`);
-console.log('| views | nearmiss ms | images/s | PyTorch ms | PyTorch ÷ nearmiss |');
-console.log('|---|---|---|---|---|');
-for (const views of options.views.split(',').map(Number)) {
-  const step = await ours(views);
-  const theirs = async (count: number): Promise<number[]> => {
-    python?.stdin.write(`${views} ${count}\n`);
-    return python ? (await answer()).split(' ').map(Number) : [];
+async function ours(encoder: string, views: number, threads: number, tier: TrainingTier): Promise<Contender> {
+  const team = await Team.start(benchedOptions(encoderToBench(encoder), views, threads), tier);
+  let at = 0;
+  return {
+    name: `nearmiss, ${tier}`,
+    async steps(count) {
+      const times: Time[] = [];
+      for (let i = 0; i < count; i++) {
+        const cpu = process.cpuUsage();
+        const wall = performance.now();
+        at = await team.run({ from: at, to: at + 1, steps: 100_000 }, ({ loss }) => {
+          if (!Number.isFinite(loss)) throw new Error(`loss ${loss}`);
+        });
+        const { user, system } = process.cpuUsage(cpu);
+        times.push({ wall: performance.now() - wall, cpu: (user + system) / 1000 });
+      }
+      return times;
+    },
+    close: () => team.close(),
   };
-  step(3);
-  await theirs(3);
-  const [a, b]: [number[], number[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    a.push(...step(steps));
-    b.push(...(await theirs(steps)));
+}
+
+const KEEPING = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '20000000000' };
+
+async function pytorch(encoder: string, views: number, threads: number, dtype: 'fp32' | 'bf16'): Promise<Contender> {
+  const python = spawn(options.python!, ['bench/training-step.py', encoder, String(threads), dtype], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...KEEPING },
+  });
+  const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+  const answer = async (): Promise<string> => {
+    const { value } = await lines.next();
+    if (value === undefined) throw new Error('PyTorch ended');
+    return value;
+  };
+  const version = await answer();
+  return {
+    name: `${version}, ${dtype}`,
+    async steps(count) {
+      python.stdin.write(`${views} ${count}\n`);
+      return (await answer()).split(' ').map((time) => {
+        const [wall, cpu] = time.split(':').map(Number) as [number, number];
+        return { wall, cpu };
+      });
+    },
+    async close() {
+      python.stdin.end();
+      await new Promise((resolve) => python.once('exit', resolve));
+    },
+  };
+}
+
+/** Wall time of one thread's step by contender's name, for the gain of two. */
+const single = new Map<string, number>();
+
+async function row(encoder: string, views: number, threads: number, tiers: readonly TrainingTier[]): Promise<void> {
+  const contenders: Contender[] = [];
+  for (const tier of tiers) contenders.push(await ours(encoder, views, threads, tier));
+  if (options.python) {
+    contenders.push(await pytorch(encoder, views, threads, 'fp32'), await pytorch(encoder, views, threads, 'bf16'));
   }
-  const cells = b.length > 0 ? [median(b).toFixed(0), `${(median(b) / median(a)).toFixed(2)}x`] : ['–', '–'];
+  for (const contender of contenders) await contender.steps(3);
+  const times = contenders.map((): Time[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, contender] of contenders.entries()) times[i]!.push(...(await contender.steps(steps)));
+  }
+  const clock = threads === 1 && options.clock === 'cpu' ? 'cpu' : 'wall';
+  const milliseconds = times.map((list) => median(list.map((time) => time[clock])));
+  const rival = contenders.findIndex(({ name }) => name.endsWith('fp32'));
+  for (const [i, { name }] of contenders.entries()) {
+    const own = milliseconds[i]!;
+    const key = `${encoder} ${views} ${name}`;
+    const wall = median(times[i]!.map((time) => time.wall));
+    if (threads === 1) single.set(key, wall);
+    const before = single.get(key);
+    const gain = threads > 1 && before ? `${(before / wall).toFixed(2)}x` : '–';
+    const ratio = rival < 0 ? '–' : `${(milliseconds[rival]! / own).toFixed(2)}x`;
+    const cells = [
+      encoder,
+      views,
+      threads,
+      name,
+      own.toFixed(1),
+      clock,
+      ((1000 * views) / own).toFixed(0),
+      ratio,
+      gain,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
+  for (const contender of contenders) await contender.close();
+}
+
+/** Megabytes of /proc/self/status: of this process alone, which getrusage's maximum is not after a fork. */
+const megabytes = (field: 'VmRSS' | 'VmHWM'): number =>
+  Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024;
+
+/** In a process of its own: memory with everything loaded, and the most that three steps needed. */
+async function memoryOf(encoder: string, views: number, tier: TrainingTier): Promise<void> {
+  const tf = await import('@tensorflow/tfjs-core');
+  await import('@tensorflow/tfjs-backend-wasm');
+  const { install } = await import('../src/tfjs/index.js');
+  const { benchedReplica } = await import('./training-step-replica.js');
+  await tf.setBackend('wasm');
+  const kernels = await install(tf, { tier });
+  const loaded = megabytes('VmRSS');
+  benchedReplica(tf, kernels, encoderToBench(encoder), views).run(0, 3, 100, () => undefined);
+  console.log(`${loaded} ${megabytes('VmHWM')}`);
+}
+
+async function memory(encoder: string, views: number, tiers: readonly TrainingTier[]): Promise<void> {
+  const run = async (name: string, program: string, args: string[]): Promise<void> => {
+    const { stdout } = await promisify(execFile)(program, args);
+    const [loaded, peak] = stdout.trim().split('\n').at(-1)!.split(' ').map(Number) as [number, number];
+    const cells = [encoder, views, name, peak.toFixed(0), loaded.toFixed(0), (peak - loaded).toFixed(0)];
+    console.log(`| ${cells.join(' | ')} |`);
+  };
+  const self = fileURLToPath(import.meta.url);
+  for (const tier of tiers) {
+    await run(`nearmiss, ${tier}`, process.execPath, [self, '--memory-of', `${encoder}:${views}:${tier}`]);
+  }
+  if (!options.python) return;
+  for (const dtype of ['fp32', 'bf16']) {
+    await run(`PyTorch, ${dtype}`, options.python, ['bench/training-step.py', encoder, '1', dtype, String(views)]);
+  }
+}
+
+/** A step of `views` views with tfjs's own kernels. */
+async function stock(
+  name: string,
+  backend: string,
+  tf: typeof import('@tensorflow/tfjs-core'),
+  views: number,
+): Promise<void> {
+  const { stockStep } = await import('./training-step-stock.js');
+  await tf.setBackend(backend);
+  const step = stockStep(tf, encoderToBench('tiny-resnet'));
+  step(views);
+  const times = Array.from({ length: 3 }, () => {
+    const start = performance.now();
+    step(views);
+    return performance.now() - start;
+  });
+  const each = median(times) / views;
   console.log(
-    `| ${views} | ${median(a).toFixed(0)} | ${((1000 * views) / median(a)).toFixed(0)} | ${cells.join(' | ')} |`,
+    `| tiny-resnet | ${name} | ${views} | ${median(times).toFixed(0)} | ${each.toFixed(2)} | ${(256 * each).toFixed(0)} |`,
   );
 }
-python?.stdin.end();
+
+async function measure(): Promise<void> {
+  const { tier: best, passedOver } = await compileTraining();
+  const tiers = options.tiers ? (options.tiers.split(',') as TrainingTier[]) : [best];
+  console.log(`Node ${process.version}, ${cpus()[0]?.model.trim()}; tiers measured: ${tiers.join(', ')}`);
+  for (const { tier, reason } of passedOver) console.log(`${tier}: ${reason}`);
+  if (!options.python) console.log('PyTorch not measured (give --python)');
+  console.log(`\nA training step, 32x32, medians of ${rounds * steps} steps, rounds of all rows alternating\n`);
+  console.log('| encoder | views | threads | who | ms | clock | images/s | PyTorch fp32 ÷ it | gain of 2nd thread |');
+  console.log('|---|---|---|---|---|---|---|---|---|');
+  const encoders = options.encoders.split(',');
+  for (const encoder of encoders) {
+    for (const views of numbers(options.views)) {
+      for (const threads of numbers(options.threads)) await row(encoder, views, threads, tiers);
+    }
+  }
+  if (!options['no-memory']) {
+    const views = Math.max(...numbers(options.views));
+    console.log('\nMemory of a process that takes three steps on one thread, MiB resident\n');
+    console.log('| encoder | views | who | peak | libraries loaded | peak above that |');
+    console.log('|---|---|---|---|---|---|');
+    for (const encoder of encoders) await memory(encoder, views, tiers);
+  }
+  const few = Number(options.stock);
+  if (few > 0) {
+    console.log('\nStock tfjs: forward, loss, backward, Adam; no augmentation; few views, scaled (wall clock)\n');
+    console.log('| encoder | who | views | ms a step | ms a view | ms for 256 views, scaled |');
+    console.log('|---|---|---|---|---|---|');
+    const tf = await import('@tensorflow/tfjs-core');
+    await import('@tensorflow/tfjs-backend-cpu');
+    await stock('tfjs cpu backend', 'cpu', tf, few);
+    const folder = options['tfjs-node'];
+    if (folder) {
+      const node = createRequire(`${folder}/`)('@tensorflow/tfjs-node') as typeof tf;
+      await stock('tfjs-node', 'tensorflow', node, 256);
+    } else console.log('\ntfjs-node not measured (give --tfjs-node FOLDER)');
+  }
+}
+
+const memoryOfThis = options['memory-of']?.split(':');
+if (memoryOfThis) {
+  const [encoder, views, tier] = memoryOfThis as [string, string, TrainingTier];
+  await memoryOf(encoder, Number(views), tier);
+} else {
+  await measure();
+}
+process.exit(0);
