@@ -71,11 +71,17 @@ function gradientImages(batch: i32, tiles: i32): i32 {
   return min(batch, max(1, 32 / tiles));
 }
 
-/** Bytes of whole tiles of an image where the image has partial ones. */
+/** True where an image ends in partial tiles. */
+// @ts-ignore: decorator
+@inline
+function hasPartial(height: i32, width: i32, side: i32): bool {
+  return height % side != 0 || width % side != 0;
+}
+
+/** Bytes of an image's whole tiles: results go there first (see winograd.ts). */
 // @ts-ignore: decorator
 @inline
 function wholeBytes(height: i32, width: i32, side: i32, channels: i32): usize {
-  if (height % side == 0 && width % side == 0) return 0;
   return (<usize>(over(height, side) * over(width, side) * side * side * channels)) * 4;
 }
 
@@ -170,6 +176,7 @@ export function polyphaseRun(shape: usize, x: usize, state: usize, y: usize, scr
   const outRow = rowBytes(s.outChannels);
   const panelsMatrix = filterMatrix(s.inChannels, s.outChannels);
   const wholeSize = wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels);
+  const partial = hasPartial(s.outHeight, s.outWidth, OUTPUTS);
 
   const padded = scratch + MIDDLE_BYTES;
   const whole = padded + paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels);
@@ -190,14 +197,15 @@ export function polyphaseRun(shape: usize, x: usize, state: usize, y: usize, scr
       inputs, inRow, s.inChannels, state, panelsMatrix, outputs, outRow, s.outChannels, images * imageTiles, tiles,
     );
     for (let image = 0; image < images; image++) {
-      const target = wholeSize > 0 ? whole : y;
       transformOutputs(
-        outputs, outRow, image * imageTiles, tiles, target, tilesHigh, tilesWide, s.outChannels, scratch,
+        outputs, outRow, image * imageTiles, tiles, whole, tilesHigh, tilesWide, s.outChannels, scratch,
       );
-      if (wholeSize > 0) {
+      if (partial) {
         copyInto(
           whole, tilesHigh * OUTPUTS, tilesWide * OUTPUTS, outPixel, y, s.outHeight, s.outWidth, 0, 0,
         );
+      } else {
+        memory.copy(y, whole, wholeSize);
       }
       y += (<usize>(s.outHeight * s.outWidth)) * outPixel;
     }
@@ -231,6 +239,7 @@ export function polyphaseRunGradient(shape: usize, dy: usize, state: usize, dx: 
   const dyRow = rowBytes(s.outChannels);
   const panelsMatrix = filterMatrix(s.inChannels, s.outChannels);
   const wholeSize = wholeBytes(s.inHeight, s.inWidth, OUTPUTS * STRIDE, s.inChannels);
+  const partial = hasPartial(s.inHeight, s.inWidth, OUTPUTS * STRIDE);
   const paddedSize = paddedBytes(tilesHigh, tilesWide, OUTPUTS, s.outChannels);
 
   const padded = scratch + MIDDLE_BYTES;
@@ -260,15 +269,16 @@ export function polyphaseRunGradient(shape: usize, dy: usize, state: usize, dx: 
       gradients, dyRow, s.outChannels, state, panelsMatrix, outputs, dxRow, s.inChannels, images * imageTiles, tiles,
     );
     for (let image = 0; image < images; image++) {
-      const target = wholeSize > 0 ? whole : dx;
       transformWindowOutputs(
-        outputs, dxRow, image * imageTiles, tiles, target, tilesHigh, tilesWide, s.inChannels,
+        outputs, dxRow, image * imageTiles, tiles, whole, tilesHigh, tilesWide, s.inChannels,
         evenTop, evenLeft, scratch,
       );
-      if (wholeSize > 0) {
+      if (partial) {
         copyInto(
           whole, tilesHigh * OUTPUTS * STRIDE, tilesWide * OUTPUTS * STRIDE, dxPixel, dx, s.inHeight, s.inWidth, 0, 0,
         );
+      } else {
+        memory.copy(dx, whole, wholeSize);
       }
       dx += (<usize>(s.inHeight * s.inWidth)) * dxPixel;
     }
@@ -293,13 +303,14 @@ export function polyphaseAdd(shape: usize, x: usize, dy: usize, state: usize, sc
   const outRow = rowBytes(s.outChannels);
   const productMatrix = filterMatrix(s.inChannels, s.outChannels);
   const wholeSize = wholeBytes(s.outHeight, s.outWidth, OUTPUTS, s.outChannels);
+  const partial = hasPartial(s.outHeight, s.outWidth, OUTPUTS);
 
   const padded = scratch + MIDDLE_BYTES;
   const whole = padded + paddedBytes(tilesHigh, tilesWide, OUTPUTS * STRIDE, s.inChannels);
   const inputs = whole + wholeSize;
   const gradients = inputs + matricesBytes(tiles, inRow);
 
-  memory.fill(padded, 0, inputs - padded);
+  memory.fill(padded, 0, (partial ? inputs : whole) - padded);
   for (let first = 0; first < s.batch; first += step) {
     const images = min(step, s.batch - first);
     for (let image = 0; image < images; image++) {
@@ -308,7 +319,7 @@ export function polyphaseAdd(shape: usize, x: usize, dy: usize, state: usize, sc
         padded, tilesHigh, tilesWide, s.inChannels, inputs, inRow, image * imageTiles, tiles, scratch,
       );
       let source = dy;
-      if (wholeSize > 0) {
+      if (partial) {
         copyInto(
           dy, s.outHeight, s.outWidth, outPixel, whole, tilesHigh * OUTPUTS, tilesWide * OUTPUTS, 0, 0,
         );
