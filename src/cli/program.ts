@@ -38,8 +38,38 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'search',
-    description: 'find the stored pictures nearest to some pictures (exact, cosine)',
+    description: 'find the stored items nearest to pictures, to an item or to a vector (exact)',
     load: async () => (await import('./search.js')).searchCommand(),
+  },
+  {
+    name: 'delete',
+    description: 'remove items from a store by their ids',
+    load: async () => (await import('./store-commands.js')).deleteCommand(),
+  },
+  {
+    name: 'stats',
+    description: 'show how large a store is, and which encoder filled it',
+    load: async () => (await import('./store-commands.js')).statsCommand(),
+  },
+  {
+    name: 'compact',
+    description: 'give back the space of removed items',
+    load: async () => (await import('./store-commands.js')).compactCommand(),
+  },
+  {
+    name: 'import',
+    description: 'put items of a JSON lines, .npy or safetensors file into a store',
+    load: async () => (await import('./store-commands.js')).importCommand(),
+  },
+  {
+    name: 'export-items',
+    description: 'write all items of a store as JSON lines, .npy or safetensors',
+    load: async () => (await import('./store-commands.js')).exportItemsCommand(),
+  },
+  {
+    name: 'export-index',
+    description: 'write a store as an index file, which devices and browsers search',
+    load: async () => (await import('./store-commands.js')).exportIndexCommand(),
   },
   {
     name: 'report',

@@ -37,9 +37,14 @@ export async function nearmiss(args: readonly string[]): Promise<Ended> {
 /** `nearmiss ...args` as a process of its own, from the built files; SIGINT is sent once stderr matches. */
 export function spawnNearmiss(
   args: readonly string[],
-  options: { readonly cwd?: string; readonly interruptAt?: RegExp } = {},
+  options: {
+    readonly cwd?: string;
+    readonly interruptAt?: RegExp;
+    /** Called with all of stderr so far, whenever more has come. */
+    readonly onText?: (stderr: string) => void;
+  } = {},
 ): Promise<Ended> {
-  const { cwd, interruptAt } = options;
+  const { cwd, interruptAt, onText } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,6 +58,7 @@ export function spawnNearmiss(
     });
     child.stderr.on('data', (text) => {
       stderr += text;
+      onText?.(stderr);
       if (!interrupted && interruptAt?.test(stderr)) {
         interrupted = true;
         child.kill('SIGINT');

@@ -5,7 +5,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { fail, nearmiss, spawnNearmiss } from './nearmiss.js';
 
-const COMMANDS = ['train', 'eval', 'export', 'index', 'search', 'report', 'demo', 'doctor'];
+const COMMANDS = [
+  'train',
+  'eval',
+  'export',
+  'index',
+  'search',
+  'delete',
+  'stats',
+  'compact',
+  'import',
+  'export-items',
+  'export-index',
+  'report',
+  'demo',
+  'doctor',
+];
 
 /** The options that the examples of a help text use. */
 function exampleOptions(help: string): string[] {
@@ -77,9 +92,19 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['eval run --data photos --k 0', ['--k', "Found '0'", 'from 1']],
   ['export run', ["required option '--out <file>'"]],
   ['export --out m.onnx', ["missing required argument 'run'"]],
-  ['index m.onnx photos', ["required option '--out <file>'"]],
+  ['index m.onnx photos', ['--out: found no store', 'allowed: one of --out FILE and --store PLACE']],
+  ['index m.onnx photos --out s.db --store t.db', ['--out: found it with --store']],
+  ['index m.onnx photos --out s.db --share', ['--share: found s.db', 'allowed: a store in PostgreSQL']],
+  ['index m.onnx photos --out s.db --lease 5', ['--lease: found without --share']],
+  ['index m.onnx photos --store postgres://h/d --share --prune', ['--share: found with --prune']],
+  ['index m.onnx photos.zip --out s.db --watch', ['--watch: found photos.zip', 'allowed: a folder of pictures']],
   ['index m.onnx --out s.db', ["missing required argument 'data'"]],
-  ['search s.db', ["missing required argument 'pictures'"]],
+  ['search s.db', ['found no query', 'allowed: pictures, --id or --vector']],
+  ['delete s.db', ["missing required argument 'ids'"]],
+  ['export-index s.db', ["required option '--out <file>'"]],
+  ['export-items s.db --out a.csv --format csv', ['--format', "Found 'csv'", 'jsonl, npy, safetensors']],
+  ['import a.npy', ["required option '--store <place>'"]],
+  ['import a.npy --store s.db --metric l1', ['--metric', "Found 'l1'", 'cosine, inner-product, l2']],
   ['search s.db a.png -k 1001', ['-k', "Found '1001'", 'from 1 to 1000']],
   ['report', ["missing required argument 'run'"]],
   ['report run --format pdf', ["unknown option '--format'"]],
