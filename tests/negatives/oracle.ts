@@ -5,6 +5,8 @@ export interface OracleAnchor {
   readonly positive: number;
   readonly similarities: readonly number[];
   readonly masked: readonly boolean[];
+  /** All positives, where there are several; `positive` does not count then. */
+  readonly positives?: readonly number[];
 }
 
 /** One anchor's loss in float64, written as the papers write it, with the largest exponent taken out of each sum. */
@@ -19,9 +21,9 @@ export function oracleLoss(anchor: OracleAnchor, objective: ResolvedObjective): 
   }
   const negatives = order.slice(start, end).map((j) => anchor.similarities[j]!);
   const ahead = order.slice(0, start).map((j) => anchor.similarities[j]!);
-  if (negatives.length === 0) return 0;
-  const p = anchor.positive;
-  const top = Math.max(p, ...negatives, ...ahead);
+  const all = anchor.positives ?? [anchor.positive];
+  if (negatives.length === 0 && all.length === 1) return 0;
+  const top = Math.max(...all, ...negatives, ...ahead);
   const x = (s: number): number => Math.exp((s - top) / t);
   const hardest = Math.max(...negatives);
   const w = (s: number): number => Math.exp((beta * (s - hardest)) / t);
@@ -29,9 +31,11 @@ export function oracleLoss(anchor: OracleAnchor, objective: ResolvedObjective): 
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   const reweighted = (n * sum(negatives.map((s) => w(s) * x(s)))) / sum(negatives.map(w));
   const floor = tauPlus > 0 ? n * Math.exp((-1 - top) / t) : 0;
-  const total = Math.max((reweighted - tauPlus * n * x(p)) / (1 - tauPlus), floor);
-  const positives = x(p) + (select.kind === 'ring' && select.neighbourViews ? sum(ahead.map(x)) : 0);
-  return Math.log((positiveInPartition ? x(p) : 0) + total) - Math.log(positives);
+  const mean = sum(all.map(x)) / all.length;
+  const total = Math.max((reweighted - tauPlus * n * mean) / (1 - tauPlus), floor);
+  const partition = (positiveInPartition ? sum(all.map(x)) : 0) + total;
+  const further = select.kind === 'ring' && select.neighbourViews ? sum(ahead.map(x)) : 0;
+  return sum(all.map((p) => Math.log(partition) - Math.log(x(p) + further))) / all.length;
 }
 
 const dot = (a: Float64Array, i: number, b: Float64Array, j: number, dim: number): number => {
