@@ -148,30 +148,3 @@ function compareRow(
     out++;
   }
 }
-
-/** out = a where the condition (a byte) is not 0, else b, over `count` elements of 4 bytes; steps are 0 or 1 elements. */
-export function select(condition: usize, a: usize, aStep: i32, b: usize, bStep: i32, out: usize, count: i32): void {
-  const aBytes = (<usize>aStep) * 4;
-  const bBytes = (<usize>bStep) * 4;
-  if (aStep == 1 && bStep == 1) {
-    const zero = i32x4.splat(0);
-    const end = out + (<usize>(count & ~3)) * 4;
-    while (out < end) {
-      const bytes = v128.load32_zero(condition);
-      const wide = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes));
-      v128.store(out, v128.bitselect(v128.load(a), v128.load(b), i32x4.ne(wide, zero)));
-      condition += 4;
-      a += 16;
-      b += 16;
-      out += 16;
-    }
-    count &= 3;
-  }
-  for (let i = 0; i < count; i++) {
-    store<u32>(out, load<u8>(condition) != 0 ? load<u32>(a) : load<u32>(b));
-    condition++;
-    a += aBytes;
-    b += bBytes;
-    out += 4;
-  }
-}

@@ -11,7 +11,6 @@ export interface BroadcastExports {
     out: number,
     scratch: number,
   ): void;
-  select(condition: number, a: number, aStep: number, b: number, bStep: number, out: number, count: number): void;
 }
 
 /** Functions of two float32 tensors: of the last four the result is bool, one byte an element. */

@@ -50,3 +50,19 @@ export function tileGradient(tf: Tf): tfCore.GradConfig {
     },
   };
 }
+
+/** That of cumsum, which tfjs-core transposes once more along any axis but the last. */
+export function cumsumGradient(tf: Tf): tfCore.GradConfig {
+  return {
+    kernelName: 'Cumsum',
+    inputsToSave: ['x'],
+    gradFunc: (dy, _saved, attrs) => {
+      const [axis, exclusive, reverse] = [
+        attrs['axis'] as number,
+        attrs['exclusive'] === true,
+        attrs['reverse'] === true,
+      ];
+      return { x: () => tf.cumsum(dy as tfCore.Tensor, axis, exclusive, !reverse) };
+    },
+  };
+}

@@ -32,7 +32,7 @@ const installations = new WeakMap<object, Installation>();
 /**
  * Registers our kernels with tfjs's WASM backend, which must be running, so that convolutional networks train on it;
  * returns the kernels, bound to the backend's heap. A second call changes nothing unless it asks for another tier or
- * precision. `uninstall` undoes it. Gradients of tfjs-core that are not registered yet are registered too, and stay; five
+ * precision. `uninstall` undoes it. Gradients of tfjs-core that are not registered yet are registered too, and stay; some
  * of them are replaced by faster or corrected ones on every backend. Errors: `NM_TFJS_BACKEND`, `NM_SIMD_UNSUPPORTED`,
  * `NM_KERNELS_MISSING`.
  *

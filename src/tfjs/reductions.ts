@@ -1,5 +1,5 @@
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
-import { reduceAxis } from '../kernels/index.js';
+import { floats, reduceAxis } from '../kernels/index.js';
 import { compose } from './compose.js';
 import { addressIn } from './heap.js';
 import { floatOutput, type KernelContext, kernelConfig, stockKernel } from './kernel.js';
@@ -23,7 +23,15 @@ function runsOf(axes: readonly number[], shape: readonly number[]): { first: num
   return runs;
 }
 
-/** A reduction of float32 along any axes; other types, and empty tensors, stay with the stock kernel. */
+/** What comes of nothing; the stock kernels leave there what lay on the heap. */
+const OF_NOTHING: Readonly<Record<string, number>> = {
+  Sum: 0,
+  Mean: Number.NaN,
+  Max: Number.NEGATIVE_INFINITY,
+  Min: Number.POSITIVE_INFINITY,
+};
+
+/** A reduction of float32 along any axes; other types stay with the stock kernel. */
 function reduction(name: string, kind: 'sum' | 'max' | 'min', axisName: string): Builder {
   return (context) => {
     const stock = stockKernel(context, name);
@@ -31,11 +39,16 @@ function reduction(name: string, kind: 'sum' | 'max' | 'min', axisName: string):
       const { x } = given.inputs;
       const axis = given.attrs?.[axisName] as number | number[] | null | undefined;
       // tfjs-core means all axes by none.
-      if (x?.dtype !== 'float32' || x.shape.some((size) => size === 0)) return stock(given);
+      if (x?.dtype !== 'float32') return stock(given);
       const axes = context.tf.util.parseAxisParam(axis ?? x.shape.map((_, i) => i), x.shape);
       const runs = runsOf(axes, x.shape);
       const shape = outShape(x.shape, axes, given.attrs?.['keepDims'] === true);
       const [only] = runs;
+      if (product(x.shape) === 0) {
+        const out = floatOutput(context, shape);
+        floats(context.kernels.heap, out.address, out.length).fill(OF_NOTHING[name]!);
+        return out.info;
+      }
       if (!only) return stock(given);
       if (runs.length === 1) return reduceRun(context, kind, name === 'Mean', x, only, shape);
       return compose(context, (run) => {

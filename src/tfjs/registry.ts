@@ -13,7 +13,7 @@ import { conv2DBackpropFilter } from './Conv2DBackpropFilter.js';
 import { conv2DBackpropInput } from './Conv2DBackpropInput.js';
 import { cumsum } from './Cumsum.js';
 import { COMPARISONS } from './comparisons.js';
-import { broadcastGradients, tileGradient } from './corrected-gradients.js';
+import { broadcastGradients, cumsumGradient, tileGradient } from './corrected-gradients.js';
 import { depthwiseConv2dNative } from './DepthwiseConv2dNative.js';
 import { depthwiseConv2dNativeBackpropFilter } from './DepthwiseConv2dNativeBackpropFilter.js';
 import { depthwiseConv2dNativeBackpropInput } from './DepthwiseConv2dNativeBackpropInput.js';
@@ -78,5 +78,5 @@ export function newGradients(tf: Tf): tfCore.GradConfig[] {
 
 /** Gradients that take the place of tfjs-core's own, on every backend, until `uninstall`. */
 export function correctedGradients(tf: Tf): tfCore.GradConfig[] {
-  return [...broadcastGradients(tf), tileGradient(tf), fusedBatchNormGradient(tf)];
+  return [...broadcastGradients(tf), tileGradient(tf), cumsumGradient(tf), fusedBatchNormGradient(tf)];
 }
