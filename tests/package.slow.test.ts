@@ -9,7 +9,7 @@ import manifest from '../package.json' with { type: 'json' };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
-const subpaths = Object.keys(manifest.exports).filter((path) => path !== './package.json');
+const subpaths = Object.keys(manifest.exports).filter((path) => path !== './package.json' && !path.includes('*'));
 const specifiers = subpaths.map((path) => `nearmiss${path.slice(1)}`);
 
 interface Ended {
