@@ -79,7 +79,7 @@ export {
   polyphaseState,
 } from './polyphase';
 export { cumulativeSum, divideBy, reduceAxis, reduceAxisScratch } from './axis';
-export { broadcastBinary, select } from './broadcast';
+export { broadcastBinary } from './broadcast';
 export {
   eluFloats,
   elementaryTableBytes,
