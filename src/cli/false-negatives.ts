@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { applyReadOut } from '../encoders/index.js';
-import { lookAlikes } from '../evaluate/index.js';
+import { type LookAlike, lookAlikes } from '../evaluate/index.js';
 import { writeFileAtomic } from '../files.js';
 import type { Pictures } from '../images/index.js';
 import { methodByName } from '../methods/index.js';
@@ -21,6 +21,8 @@ import { load } from './train.js';
 /** Views that are compared at most, an even sample beyond; the cost grows with their square. */
 const MOST_VIEWS = 10_000;
 const LISTED = 200;
+/** Pairs that are looked at: a picture that is there n times makes n²/2 of them. */
+const LOOKED_AT = 4000;
 const SHOWN = 24;
 
 /** How two pictures that count as each other's negatives relate. */
@@ -59,7 +61,7 @@ export async function reportFalseNegatives(folder: string, console: Console): Pr
   const json = join(folder, 'false-negatives.json');
   const report = join(folder, 'false-negatives.html');
   await writeFileAtomic(json, `${JSON.stringify(list, null, 2)}\n`);
-  const likely = list.pairs.filter(({ relation }) => relation === 'same file' || relation === 'same pixels').length;
+  const likely = list.pairs.filter(({ relation }) => IDENTICAL.includes(relation)).length;
   await writeReport(
     {
       title: 'Look-alikes that count as negatives',
@@ -100,9 +102,11 @@ export async function findFalseNegatives(
     pictures: sources[Math.floor(at / rows.length)]!,
     row: rows[at % rows.length]!,
   });
-  const pairs = lookAlikes(embeddings, ids, dim, LISTED).map((pair) => {
+  const found = lookAlikes(embeddings, ids, dim, LOOKED_AT).map((pair) => {
     const [a, b] = [view(pair.rows[0]), view(pair.rows[1])];
-    const relation = relationOf(a, b);
+    return { pair, a, b, relation: relationOf(a, b) };
+  });
+  const pairs = withoutRepeats(found, LISTED).map(({ pair, a, b, relation }) => {
     const { labels, classes } = a.pictures;
     const listed: ListedPair = {
       a: a.pictures.names[a.row]!,
@@ -126,11 +130,19 @@ export async function findFalseNegatives(
     items: data.rows.length,
     pairs: pairs.map(({ listed }) => listed),
     section: {
-      pairs: pairs.slice(0, SHOWN).map(({ shown }) => shown),
+      pairs: shownPairs(pairs.map(({ shown }) => shown)),
       compared: rows.length,
       items: data.rows.length,
     },
   };
+}
+
+/** The most similar ones, at most half of them identical pictures, if others are there. */
+function shownPairs(pairs: readonly SuspectPair[]): SuspectPair[] {
+  const identical = pairs.filter(({ relation }) => IDENTICAL.includes(relation as Relation));
+  const alike = pairs.filter(({ relation }) => !IDENTICAL.includes(relation as Relation));
+  const first = identical.slice(0, Math.max(SHOWN / 2, SHOWN - alike.length));
+  return [...first, ...alike.slice(0, SHOWN - first.length)];
 }
 
 /** What each view's positives share: its item, or its label where positives are labels. */
@@ -138,6 +150,31 @@ function itemIds(data: TrainingData, rows: Int32Array, sources: number, byLabel:
   const labels = byLabel ? data.sources[0].labels : undefined;
   const own = labels ? rows.map((row) => labels[row]!) : rows;
   return Int32Array.from({ length: sources * rows.length }, (_, at) => own[at % rows.length]!);
+}
+
+const IDENTICAL: readonly Relation[] = ['same file', 'same pixels'];
+
+/** Of pictures that are there many times only as many pairs as connect them all, so that other pairs are seen too. */
+function withoutRepeats<Found extends { readonly pair: LookAlike; readonly relation: Relation }>(
+  found: readonly Found[],
+  most: number,
+): Found[] {
+  const leader = new Map<number, number>();
+  const leaderOf = (item: number): number => {
+    const next = leader.get(item);
+    return next === undefined ? item : leaderOf(next);
+  };
+  const kept: Found[] = [];
+  for (const one of found) {
+    if (kept.length === most) break;
+    if (IDENTICAL.includes(one.relation)) {
+      const [a, b] = [leaderOf(one.pair.a), leaderOf(one.pair.b)];
+      if (a === b) continue;
+      leader.set(a, b);
+    }
+    kept.push(one);
+  }
+  return kept;
 }
 
 interface View {

@@ -5,9 +5,9 @@ import { section } from './sections.js';
 
 /** Units of the drawing, which fills the page's column. */
 const WIDTH = 1000;
-const MOST_HEIGHT = 760;
-const LEAST_HEIGHT = 420;
+const HEIGHT = 640;
 const MARGIN = 26;
+const EDGE = 0.01;
 /** Side of a thumbnail, and how near the middles of two may come. */
 const THUMBNAIL = 30;
 const APART = 32;
@@ -22,7 +22,7 @@ const fixed = (value: number): string => String(Math.round(value * 10) / 10);
 
 /** All points of the map, as thumbnails where there is room for them and as dots elsewhere. */
 export function mapSection(map: EmbeddingMap, picture: PictureElements): Html {
-  const { placed, height } = place(map);
+  const placed = place(map);
   const shown = roomy(placed);
   const grouped = (index: number): string => {
     const group = map.points[index]!.group;
@@ -50,20 +50,31 @@ export function mapSection(map: EmbeddingMap, picture: PictureElements): Html {
   return section(
     'Map of the embeddings',
     lead.trim(),
-    html`<figure class="map"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${description}">${dots}${thumbnails}</svg>${legend}</figure>`,
+    html`<figure class="map"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${description}">${dots}${thumbnails}</svg>${legend}</figure>`,
   );
 }
 
-/** Points scaled into the drawing, both axes alike. */
-function place({ points }: EmbeddingMap): { placed: Placed[]; height: number } {
-  const [left, right] = extent(points.map(({ x }) => x));
-  const [top, bottom] = extent(points.map(({ y }) => y));
-  const room = { x: WIDTH - 2 * MARGIN, y: MOST_HEIGHT - 2 * MARGIN };
-  const scale = Math.min(room.x / Math.max(right - left, 1e-9), room.y / Math.max(bottom - top, 1e-9));
-  const height = Math.max(LEAST_HEIGHT, Math.ceil((bottom - top) * scale + 2 * MARGIN));
-  const [dx, dy] = [(WIDTH - (right - left) * scale) / 2, (height - (bottom - top) * scale) / 2];
-  const placed = points.map(({ x, y }, index) => ({ x: dx + (x - left) * scale, y: dy + (y - top) * scale, index }));
-  return { placed, height };
+/**
+ * Points scaled into the drawing, each axis by itself, as distances on the map mean nothing. The farthest hundredth at
+ * either end stands at the edge, so that a few far points do not push all others together.
+ */
+function place({ points }: EmbeddingMap): Placed[] {
+  const along = (values: readonly number[], room: number): ((value: number) => number) => {
+    const sorted = [...values].sort((a, b) => a - b);
+    const cut = Math.floor(sorted.length * EDGE);
+    const [from, to] = [sorted[cut]!, sorted[sorted.length - 1 - cut]!];
+    const scale = (room - 2 * MARGIN) / Math.max(to - from, 1e-9);
+    return (value) => MARGIN + (Math.min(to, Math.max(from, value)) - from) * scale;
+  };
+  const x = along(
+    points.map((point) => point.x),
+    WIDTH,
+  );
+  const y = along(
+    points.map((point) => point.y),
+    HEIGHT,
+  );
+  return points.map((point, index) => ({ x: x(point.x), y: y(point.y), index }));
 }
 
 /** Points that get a thumbnail: in order, each that does not cover an earlier one. */
@@ -79,11 +90,4 @@ function roomy(placed: readonly Placed[]): Set<number> {
     shown.add(point.index);
   }
   return shown;
-}
-
-function extent(values: readonly number[]): [number, number] {
-  return values.reduce<[number, number]>(
-    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
-    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
-  );
 }

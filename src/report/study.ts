@@ -12,7 +12,7 @@ circle.method{fill:#2458c5;fill-opacity:.75}circle.reference{fill:#17191c;fill-o
 .mean{stroke-width:2.5}.mean.method{stroke:#2458c5}.mean.reference{stroke:#17191c}.mean.baseline{stroke:#c2570c}</style><rect width="100%" height="100%" fill="#fff"/>`;
 
 const VERDICTS: Readonly<Record<'larger' | 'within' | 'unknown', string>> = {
-  larger: 'larger than the spread',
+  larger: 'beyond the spread',
   within: 'within the spread',
   unknown: 'one seed',
 };

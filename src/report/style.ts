@@ -87,6 +87,7 @@ ol{margin:0;padding:0;list-style:none}
 .scroll{overflow-x:auto}.scroll+.scroll{margin-top:32px}
 .comparison th,.comparison td,.figures th,.figures td{white-space:nowrap}
 .comparison thead th,.figures thead th{white-space:normal;vertical-align:bottom}
+.comparison{font-size:14px}.comparison th,.comparison td{padding:7px 0 7px 12px}.comparison tbody th{font-size:14px}.comparison thead th{font-size:12px}
 .comparison .verdict{margin:0}.comparison .seeds{color:var(--muted)}
 tr.quiet th,tr.quiet td{color:var(--muted)}
 .findings{margin:20px 0 0;padding-left:20px;max-width:80ch}.findings li{margin:0 0 4px}
