@@ -18,7 +18,7 @@ const PURPOSE_MIX = 0x3c;
  * `generate` it has an adversary (Wang et al. 2021).
  *
  * The momentum encoder moves after the optimiser's step (as in CMC's code; the ring's and MoCHi's move it before the
- * keys are embedded). Shuffling for batch norm is not needed: every replica normalises its own share.
+ * keys are embedded). There is no shuffling for batch norm: see `MomentumEncoder`.
  */
 export const moco: Method = {
   name: 'moco',

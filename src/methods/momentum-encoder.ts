@@ -10,8 +10,8 @@ const PREFIX = 'key.';
 /**
  * A copy of the encoder that follows it slowly and is not trained (He et al. 2020, "Momentum Contrast", equation 2):
  * weight ← momentum·weight + (1 - momentum)·encoder's weight. Its batch norms use the batch's statistics, so it keeps
- * no running ones. Each replica's batch is normalised by itself, which does what the paper's shuffling is for within a
- * replica no less than across them: a query and its key are of two views, and their statistics of two different batches.
+ * no running ones. Keys are not shuffled over replicas before they are normalised: on one replica, whose share is one
+ * batch norm's batch, that changes nothing, and it is of use only where many small shares are normalised apart.
  */
 export class MomentumEncoder {
   private readonly context: MethodContext;
