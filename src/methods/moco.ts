@@ -28,7 +28,8 @@ export const moco: Method = {
   candidates: { kind: 'queue', capacity: 4096 },
   heads: 1,
   options: {
-    momentum: { default: 0.999, from: 0, below: 1, help: 'share of its old weights that the key encoder keeps' },
+    // The paper's 0.999 is for hundreds of thousands of updates: over a few hundred the keys would stay where they began.
+    momentum: { default: 0.99, from: 0, below: 1, help: 'share of its old weights that the key encoder keeps' },
   },
   // τ of MoCo v2 (Chen et al. 2020): 0.07 of the first version is for ImageNet.
   objective: () => mocoObjective({ temperature: 0.2 }),
