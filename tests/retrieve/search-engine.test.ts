@@ -49,12 +49,12 @@ function bitmap(rows: number, test: (row: number) => boolean): Uint32Array {
 }
 
 describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
-  const dims = [1, 3, 16, 63, 80, 128, 200];
+  const dims = [1, 2, 3, 16, 63, 80, 128, 200];
   it.each(Object.keys(VECTOR_SETS))('is exact against float64: %s', async (name) => {
-    for (const [i, dimension] of dims.entries()) {
+    for (const dimension of dims) {
       const count = 203;
       const rows = vectorsOf(name, count, dimension, 1);
-      const other = vectorsOf(i % 2 ? name : 'gaussian', 3, dimension, 2);
+      const other = [name, 'gaussian', 'gaussian'].flatMap((set, seed) => [...vectorsOf(set, 1, dimension, 2 + seed)]);
       const queries = new Float32Array([...other, ...rows.subarray(0, dimension), ...new Float32Array(dimension)]);
       const asked = queries.length / dimension;
       for (const metric of METRICS) {
@@ -275,6 +275,14 @@ describe.each(SIMD_TIERS)('search engine, %s', (tier) => {
 });
 
 describe('search engine', () => {
+  it('answers the example of its documentation', async () => {
+    const engine = await engineOf({ dimension: 2 });
+    engine.add(Float32Array.of(1, 0, 0, 1, 3, 4));
+    const { rows, scores } = engine.search(Float32Array.of(0, 2), { k: 2 });
+    expect([...rows]).toEqual([1, 2]);
+    expect(scores[1]).toBeCloseTo(0.8, 6);
+  });
+
   it('finds the same in both tiers, to the bit', async () => {
     const rows = vectorsOf('heavy tails', 3000, 100, 11);
     const [plain, relaxed] = [

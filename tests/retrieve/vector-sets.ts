@@ -17,6 +17,17 @@ export const VECTOR_SETS: Readonly<Record<string, Make>> = {
     const centre = Float32Array.from({ length: dim }, () => random.normal());
     return () => centre.map((value) => value + 1e-5 * random.normal());
   },
+  // Their float32 products round to more than they differ by.
+  'last bits': (dim, random) => {
+    const centre = Float32Array.from({ length: dim }, () => random.normal());
+    return () => centre.map((value) => value * (1 + 2 ** -22 * (random.integer(5) - 2)));
+  },
+  // Rotated, all components are equal up to their sign: the codes are exact, and only the query's error remains.
+  'one direction': (dim, random) => () => {
+    const vector = new Float32Array(dim);
+    vector[0] = 1 + 1e-6 * random.normal();
+    return vector;
+  },
   constant: each(() => 0.3),
   'few values, many ties': each((random) => random.integer(3) - 1),
   'one component': (dim, random) => () => {
