@@ -34,6 +34,7 @@ export interface TrainFlags extends ObjectiveFlags, UpdateFlags {
   readonly warmup?: number;
   readonly weightDecay?: number;
   readonly workers?: number;
+  readonly syncBatchNorm?: boolean;
   readonly seed?: number;
   readonly pool?: 1 | 2;
   readonly whiten?: number;

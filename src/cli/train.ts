@@ -65,6 +65,7 @@ function dataAndRunOptions(command: Command): Command {
       decimal(0, 1),
     )
     .option('--workers <number>', 'threads (default: one a core)', wholeNumber(1, 64))
+    .option('--sync-batch-norm', "batch norms over the whole batch, not over each thread's share of it")
     .option('--pool <grid>', 'read-out: the last map averaged over a 1x1 or 2x2 grid (default 2)', oneOfNumbers([1, 2]))
     .option('--whiten <dimensions>', 'read-out: whitened to so many dimensions; 0 for none', wholeNumber(0))
     .option('--evaluate-every <steps>', 'steps between online evaluations', wholeNumber(1))

@@ -3,6 +3,7 @@ import { floats } from '../kernels/index.js';
 import { addressOf, emptyTensor, installedKernels } from '../tfjs/index.js';
 import type { EncoderTensors, RecordStatistics } from './forward.js';
 import type { EncoderGraph } from './graph.js';
+import type { NormReplicas } from './norm-replicas.js';
 import { type PassPlan, planPass } from './pass-plan.js';
 import { TrainingGradient } from './training-gradient.js';
 import { type PassMemory, TrainingPass } from './training-pass.js';
@@ -22,6 +23,11 @@ function planFor(graph: EncoderGraph, height: number, width: number): PassPlan |
   return bySize.get(key);
 }
 
+/** True where batch norms can take their statistics over all replicas (`trainingFeatures`): pictures of `size`. */
+export function sharesStatistics(graph: EncoderGraph, size: number): boolean {
+  return planFor(graph, size, size) !== undefined;
+}
+
 /**
  * `trainingFeatures` as one operation: convolutions, norms and joins are worked on part of the batch by part, so that a
  * part is normalised, summed for the next norm and joined while it is in the cache, and the results of norms are never
@@ -33,6 +39,7 @@ export function fusedFeatures(
   tensors: EncoderTensors,
   pictures: tfCore.Tensor4D,
   record: RecordStatistics,
+  together?: NormReplicas,
 ): tfCore.Tensor4D | undefined {
   const installed = tf.getBackend() === 'wasm' ? installedKernels(tf) : undefined;
   const [batch, height, width] = pictures.shape;
@@ -67,6 +74,7 @@ export function fusedFeatures(
   };
   const memoryOf = (features: tfCore.Tensor, kept: readonly tfCore.Tensor[]): PassMemory => ({
     batch,
+    together: together && together.replicas > 1 ? together : undefined,
     precise: installed.precise,
     pictures: addressOf(tf, pictures),
     features: addressOf(tf, features),

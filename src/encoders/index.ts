@@ -7,6 +7,7 @@ export {
   type RecordStatistics,
   trainingFeatures,
 } from './forward.js';
+export { sharesStatistics } from './fused-features.js';
 export {
   type EncoderGraph,
   type EncoderNode,
@@ -23,6 +24,7 @@ export {
 export { initialWeights } from './initialise.js';
 export { LAB, LAB_COLUMNS, LAB_OF_ROOTS } from './lab.js';
 export { ENCODER_NAMES, encoderByName, tinyMobile, tinyResnet, tinyResnetLab } from './networks.js';
+export type { NormReplicas } from './norm-replicas.js';
 export {
   applyReadOut,
   poolGrid,

@@ -1,5 +1,6 @@
 import { type ConvolutionWork, floats } from '../kernels/index.js';
 import { NORM_EPSILON } from './graph.js';
+import type { NormReplicas } from './norm-replicas.js';
 import { type AddNode, type ConvStep, inputsOf, type Step } from './pass-plan.js';
 import { Space, TrainingPass } from './training-pass.js';
 
@@ -160,11 +161,35 @@ export class TrainingGradient extends TrainingPass {
 
   /** The terms of a norm whose gradient is complete, and memory for its convolution. */
   private begin({ conv, norm }: ConvStep, work: ConvolutionWork, space: Space): Running {
-    const { statistics, batch } = this.memory;
     const [a, b] = [space.take(4 * norm.channels), space.take(4 * norm.channels)];
+    const dBeta = this.gradients.get(`${norm.name}.beta`)!;
+    const products = this.gradients.get(`${norm.name}.gamma`)!;
+    const { together } = this.memory;
+    if (together) {
+      // Pictures of all replicas are in the statistics, so dx needs the sums over all of them; the weights' gradients are
+      // summed later and stay this replica's own.
+      const means = space.take(8 * norm.channels);
+      this.averageSums(together, dBeta, products, norm.channels, means);
+      this.normTerms({ conv, norm }, dBeta, products, a, b);
+      this.normTerms({ conv, norm }, means, means + 4 * norm.channels, a, b);
+    } else this.normTerms({ conv, norm }, dBeta, products, a, b);
+    const filters = space.take(work.stateBytes);
+    const filterSums = space.take(work.stateBytes);
+    work.clear(filterSums);
+    return { work, filters, products: filterSums, a, b };
+  }
+
+  private normTerms(
+    { conv, norm }: Pick<ConvStep, 'conv' | 'norm'>,
+    dBeta: number,
+    products: number,
+    a: number,
+    b: number,
+  ): void {
+    const { statistics, batch } = this.memory;
     this.kernels.exports.normGradientTerms(
-      this.gradients.get(`${norm.name}.beta`)!,
-      this.gradients.get(`${norm.name}.gamma`)!,
+      dBeta,
+      products,
       statistics.get(`${norm.name}.mean`)!,
       statistics.get(`${norm.name}.variance`)!,
       this.affine(norm.name).scale,
@@ -174,10 +199,21 @@ export class TrainingGradient extends TrainingPass {
       a,
       b,
     );
-    const filters = space.take(work.stateBytes);
-    const products = space.take(work.stateBytes);
-    work.clear(products);
-    return { work, filters, products, a, b };
+  }
+
+  /** target [2][channels] = the replicas' mean sums, dBeta then products. */
+  private averageSums(together: NormReplicas, dBeta: number, products: number, channels: number, target: number): void {
+    const { heap } = this.kernels;
+    const own = new Float32Array(2 * channels);
+    own.set(floats(heap, dBeta, channels));
+    own.set(floats(heap, products, channels), channels);
+    const all = together.allGather(own);
+    const means = floats(heap, target, 2 * channels);
+    for (let i = 0; i < means.length; i++) {
+      let sum = 0;
+      for (let r = 0; r < together.replicas; r++) sum += all[r * means.length + i]!;
+      means[i] = sum / together.replicas;
+    }
   }
 
   /** Gradient of a convolution's input, given to the value that it read. */

@@ -7,6 +7,7 @@ import {
   type TrainingKernels,
 } from '../kernels/index.js';
 import { NORM_EPSILON } from './graph.js';
+import type { NormReplicas } from './norm-replicas.js';
 import {
   type AddNode,
   type ConvStep,
@@ -20,6 +21,8 @@ import {
 /** Addresses of what a pass works on, all float32 in the kernels' heap. */
 export interface PassMemory {
   readonly batch: number;
+  /** Replicas that batch norms take their statistics with; undefined: each its own. */
+  readonly together: NormReplicas | undefined;
   readonly precise: boolean;
   /** Normalised pictures [batch, height, width, 3]. */
   readonly pictures: number;
@@ -273,9 +276,38 @@ export class TrainingPass {
           statistics.get(`${norm.name}.variance`)!,
         );
       }
+      this.shareStatistics(convs);
     } finally {
       for (const work of works) work.dispose();
       space.free();
+    }
+  }
+
+  /** Replaces means and variances of this replica's share by those over all shares, which are equally large. */
+  private shareStatistics(convs: readonly ConvStep[]): void {
+    const { together, statistics } = this.memory;
+    if (!together) return;
+    for (const { norm } of convs) {
+      const { channels } = norm;
+      const view = (part: string): Float32Array =>
+        floats(this.kernels.heap, statistics.get(`${norm.name}.${part}`)!, channels);
+      const own = new Float32Array(2 * channels);
+      own.set(view('mean'));
+      own.set(view('variance'), channels);
+      const all = together.allGather(own);
+      const [mean, variance] = [view('mean'), view('variance')];
+      for (let c = 0; c < channels; c++) {
+        let sum = 0;
+        for (let r = 0; r < together.replicas; r++) sum += all[2 * channels * r + c]!;
+        const common = sum / together.replicas;
+        let spread = 0;
+        for (let r = 0; r < together.replicas; r++) {
+          const at = 2 * channels * r + c;
+          spread += all[at + channels]! + (all[at]! - common) ** 2;
+        }
+        mean[c] = common;
+        variance[c] = spread / together.replicas;
+      }
     }
   }
 

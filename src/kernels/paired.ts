@@ -1,7 +1,6 @@
 import { NearmissError } from '../errors.js';
 import { builtModule, type ModuleSource, moduleBytes, supportsRelaxedSimd, supportsSimd } from './load.js';
-import { checkKernels, PROBE_BYTES, packing } from './probe.js';
-import type { TrainingExports } from './training.js';
+import { type CheckedExports, checkKernels, PROBE_BYTES, packing } from './probe.js';
 
 // The paired tier: training kernels for V8's `--experimental-wasm-revectorize`, which packs pairs of neighbouring v128
 // operations into 256-bit ones (AVX2, FMA). The flag counts when machine code is made, so the module is compiled at once
@@ -63,7 +62,7 @@ async function tryPaired(source: BufferSource): Promise<PairedKernels> {
   const module = compilePaired(source);
   const memory = new WebAssembly.Memory({ initial: Math.ceil(PROBE_BYTES / PAGE) });
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  const kernels = exports as unknown as TrainingExports;
+  const kernels = exports as unknown as CheckedExports;
   try {
     checkKernels(kernels, memory, 0, 'paired');
   } catch (error) {

@@ -8,7 +8,8 @@ export interface ProbeExports {
   probeTile(wide: boolean, times: number, depth: number, a: number, panel: number, out: number): void;
 }
 
-type Checked = ProbeExports & MatmulExports;
+/** What `checkKernels` runs. */
+export type CheckedExports = ProbeExports & MatmulExports;
 
 /** True where a multiply-add rounds once. Results of the two kinds differ in the last bits. */
 export function fusesMultiplyAdd({ probeMadd }: Pick<ProbeExports, 'probeMadd'>): boolean {
@@ -28,7 +29,7 @@ export const PROBE_BYTES = 65536;
  * Compares products with sums taken in JavaScript, in `PROBE_BYTES` of `memory` at `address`; `NM_SELF_CHECK_FAILED`
  * where they differ.
  */
-export function checkKernels(exports: Checked, memory: WebAssembly.Memory, address: number, tier: string): void {
+export function checkKernels(exports: CheckedExports, memory: WebAssembly.Memory, address: number, tier: string): void {
   const at = (index: number): number => address + 8192 * index;
   const view = (index: number, length: number): Float32Array => new Float32Array(memory.buffer, at(index), length);
   const a = view(0, ROWS * DEPTH);

@@ -1,5 +1,5 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
-import { averagePool, projectAll, trainingFeatures } from '../encoders/index.js';
+import { averagePool, projectAll, type RecordStatistics, trainingFeatures } from '../encoders/index.js';
 import type { MethodContext, StepLoss, StepResult } from './method.js';
 
 /** An objective's value and its gradient with respect to each head's z. */
@@ -13,11 +13,12 @@ export interface Contrast extends StepLoss {
  * The loss works outside of tfjs, on the kernels' heap, so that no matrix of similarities is a tensor.
  */
 export function embedAndContrast(
-  context: Pick<MethodContext, 'tf' | 'graph' | 'tensors' | 'trainable'>,
+  context: Pick<MethodContext, 'tf' | 'graph' | 'tensors' | 'trainable' | 'gather' | 'syncBatchNorm'>,
   pictures: tfCore.Tensor4D,
   contrast: (z: readonly Float32Array[], dim: number) => Contrast,
 ): StepResult {
   const { tf, graph, tensors, trainable } = context;
+  const together = context.syncBatchNorm ? context.gather : undefined;
   const statistics: StepResult['statistics'][number][] = [];
   let figures: StepLoss = { loss: 0, positiveSimilarity: 0, accuracy: 0 };
   const loss = tf.customGrad((...values) => {
@@ -34,9 +35,10 @@ export function embedAndContrast(
     };
   });
   const { value, grads } = tf.variableGrads(() => {
-    const map = trainingFeatures(tf, graph, tensors, pictures, (norm, mean, variance) => {
+    const record: RecordStatistics = (norm, mean, variance) => {
       statistics.push({ norm, mean: tf.keep(mean), variance: tf.keep(variance) });
-    });
+    };
+    const map = trainingFeatures(tf, graph, tensors, pictures, record, together);
     return loss(...projectAll(tf, graph, tensors, averagePool(tf, map))) as tfCore.Scalar;
   }, trainable as tfCore.Variable[]);
   value.dispose();

@@ -51,6 +51,8 @@ export interface MethodContext {
   /** Those of `tensors` that are trained. */
   readonly trainable: readonly tfCore.Variable[];
   readonly gather: Gather;
+  /** Whether the trained encoder's batch norms take their statistics over all replicas. Default false. */
+  readonly syncBatchNorm?: boolean | undefined;
   readonly objective: Objective;
   /** All of the method's options. */
   readonly options: Readonly<Record<string, number>>;

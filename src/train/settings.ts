@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { ENCODER_NAMES, encoderByName, headNames } from '../encoders/index.js';
+import { ENCODER_NAMES, encoderByName, headNames, sharesStatistics } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { type AugmentRecipe, FITS, type Fit, PAIRED_RECIPE, parseRecipe, SIMCLR_RECIPE } from '../images/index.js';
 import { checkMethod, completeObjective, METHOD_NAMES, methodByName, resolveMethodOptions } from '../methods/index.js';
@@ -52,6 +52,8 @@ export interface TrainSettings {
   readonly ema: number;
   /** Worker threads. They change the batch norms' statistics, so they are part of what is reproduced. */
   readonly workers: number;
+  /** Batch norms take their statistics over the whole batch, whatever the number of workers. */
+  readonly syncBatchNorm: boolean;
   readonly seed: number;
   /** Read-out: the last map averaged over a pool x pool grid. */
   readonly pool: 1 | 2;
@@ -101,6 +103,7 @@ const schema = z.strictObject({
   accumulate: whole,
   ema: z.number().min(0).lt(1),
   workers: z.int().min(1).max(64),
+  syncBatchNorm: z.boolean(),
   seed: z.int().min(0).max(4294967295),
   pool: z.union([z.literal(1), z.literal(2)], 'allowed: 1, 2'),
   whiten: z.int().min(0),
@@ -139,6 +142,12 @@ export function parseTrainSettings(value: unknown, where: string): TrainSettings
     throw new NearmissError(
       'NM_OPTION_INVALID',
       `${where}: workers: found ${found}, allowed: a divisor of the batch (${divisors.join(', ')})`,
+    );
+  }
+  if (settings.syncBatchNorm && !sharesStatistics(encoderByName(settings.encoder), settings.imageSize)) {
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      `${where}: syncBatchNorm: found true for encoder '${settings.encoder}', allowed: false for this encoder`,
     );
   }
   if (settings.steps === 0 && settings.minutes === 0) {
@@ -208,6 +217,7 @@ export function resolveTrainSettings(input: TrainSettingsInput, items: number, w
       accumulate: 1,
       ema: 0,
       workers: defaultWorkers(batch),
+      syncBatchNorm: false,
       seed: 0,
       whiten: pool === 2 ? 256 : 128,
       evaluateEvery: 5 * perEpoch,

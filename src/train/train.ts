@@ -131,6 +131,7 @@ export function replicaOptions(
     learningRate: settings.learningRate,
     warmup: settings.warmup,
     weightDecay: settings.weightDecay,
+    syncBatchNorm: settings.syncBatchNorm,
     updates: updateSettings(settings),
   };
 }

@@ -107,3 +107,16 @@ describe('defaultWorkers', () => {
     for (const batch of [2, 7, 9, 128]) expect(batch % defaultWorkers(batch)).toBe(0);
   });
 });
+
+describe('syncBatchNorm', () => {
+  it('is off by default, and refused for encoders whose norms cannot share statistics', () => {
+    expect(resolveTrainSettings({ data, workers: 1 }, 1280).syncBatchNorm).toBe(false);
+    expect(resolveTrainSettings({ data, workers: 1, syncBatchNorm: true }, 1280).syncBatchNorm).toBe(true);
+    expect(() => resolveTrainSettings({ data, workers: 1, method: 'cmc', syncBatchNorm: true }, 1280)).toThrow(
+      expect.objectContaining({
+        code: 'NM_OPTION_INVALID',
+        message: expect.stringContaining('syncBatchNorm: found true for encoder'),
+      }),
+    );
+  });
+});
