@@ -24,7 +24,9 @@ export {
 } from './normalise';
 export { adamStep, blend, momentumStep, squaredNorm } from './optimise';
 export { augmentPicture, augmentScratch, normalisePixels } from './augment';
-export { addPositivePairs, maskEqual, maskPadding, maskViews, pairWeights, sumNegatives } from './contrast';
+export { maskEqual, maskPadding, maskViews } from './mask';
+export { sumNegatives } from './negative-sums';
+export { addPositivePairs, pairWeights } from './pair-weights';
 export { exp2Array } from './lib/exp';
 export { addMixes, mixSimilarities, rankHardest } from './mix';
 export { addGatheredRows, gatherDots, scatterAnchors } from './gather';

@@ -3,7 +3,6 @@ import type { ActivateExports } from './activate.js';
 import type { AugmentExports } from './augment.js';
 import type { AxisExports } from './axis.js';
 import type { BroadcastExports } from './broadcast.js';
-import type { ContrastExports } from './contrast.js';
 import type { ConvolutionExports } from './convolution.js';
 import type { DepthwiseExports } from './depthwise.js';
 import type { ElementaryExports } from './elementary.js';
@@ -11,10 +10,13 @@ import type { GatherExports } from './gather.js';
 import type { BoundKernels, Heap } from './heap.js';
 import type { JoinExports } from './join.js';
 import { chooseTier, compileModule, type ModuleSource, SIMD_TIERS, selfCheck } from './load.js';
+import type { MaskExports } from './mask.js';
 import type { MatmulExports } from './matmul.js';
 import type { MixExports } from './mix.js';
+import type { NegativeSumsExports } from './negative-sums.js';
 import type { NormaliseExports } from './normalise.js';
 import type { OptimiseExports } from './optimise.js';
+import type { PairWeightsExports } from './pair-weights.js';
 import { pairedKernels } from './paired.js';
 import type { PolyphaseExports } from './polyphase.js';
 import type { PoolExports } from './pool.js';
@@ -36,15 +38,17 @@ export interface TrainingExports
     ConvolutionExports,
     DepthwiseExports,
     JoinExports,
+    MaskExports,
     MatmulExports,
     MixExports,
+    NegativeSumsExports,
     NormaliseExports,
     OptimiseExports,
+    PairWeightsExports,
     PolyphaseExports,
     ProbeExports,
     ReduceExports,
     AugmentExports,
-    ContrastExports,
     GatherExports,
     RingExports,
     SimilarityExports,

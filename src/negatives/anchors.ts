@@ -1,6 +1,7 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELD, SUM_FIELD, SUM_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
+import { SUM_FIELD, SUM_FIELDS } from '../kernels/negative-sums.js';
+import { ANCHOR_FIELD } from '../kernels/pair-weights.js';
 import { type AnchorLoss, type AnchorSums, anchorLoss } from './anchor-loss.js';
 import type { ResolvedObjective } from './objective.js';
 

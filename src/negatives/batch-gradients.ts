@@ -1,4 +1,4 @@
-import { ANCHOR_FIELD } from '../kernels/contrast.js';
+import { ANCHOR_FIELD } from '../kernels/pair-weights.js';
 import { type Batch, maskTile, similarityTile, tilePlace } from './batch.js';
 
 /** Second pass: similarities of a tile become its pairs' weights, which carry rows into the sums of other rows. */

@@ -1,6 +1,7 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELD, ANCHOR_FIELDS, SUM_FIELD, SUM_FIELDS } from '../kernels/contrast.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
+import { SUM_FIELD, SUM_FIELDS } from '../kernels/negative-sums.js';
+import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/pair-weights.js';
 import {
   type AnchorFacts,
   type AnchorRows,

@@ -1,6 +1,6 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELDS } from '../kernels/contrast.js';
 import type { TrainingKernels } from '../kernels/index.js';
+import { ANCHOR_FIELDS } from '../kernels/pair-weights.js';
 import { type ContrastSums, kernelObjective, RANK_BYTES, RECORD_BYTES } from './anchors.js';
 import {
   type Batch,

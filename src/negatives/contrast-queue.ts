@@ -1,6 +1,6 @@
 import { NearmissError } from '../errors.js';
-import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/contrast.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
+import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/pair-weights.js';
 import {
   type AnchorFacts,
   type AnchorRows,
