@@ -140,7 +140,7 @@ describe('export, report and eval of a run', () => {
   it('eval needs classes or a gallery', async () => {
     const { code, message } = await fail(2, ['eval', fixtures.model, '--data', fixtures.pictures]);
     expect(code).toBe('NM_OPTION_INVALID');
-    expect(message).toContain('allowed: classes, or --gallery');
+    expect(message).toContain('allowed: one folder a class, --labels, or --gallery');
     const both = await fail(2, ['eval', fixtures.model, '--data', 'emoji', '--gallery', fixtures.pictures]);
     expect(both.message).toContain('--gallery: found with --data emoji');
   });

@@ -8,6 +8,7 @@ import { fail, nearmiss, spawnNearmiss } from './nearmiss.js';
 const COMMANDS = [
   'train',
   'eval',
+  'study',
   'export',
   'index',
   'search',
@@ -87,7 +88,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['train --out run --resume --steps 5', ['--resume: found --steps', 'allowed: --out alone']],
   ['train photos --out run --resume', ['--resume: found photos', 'allowed: --out alone']],
 
-  ['eval run', ["required option '--data <source>'"]],
+  ['eval run', ['--data: found none', 'emoji']],
   ['eval --data photos', ["missing required argument 'model'"]],
   ['eval run --data photos --k 0', ['--k', "Found '0'", 'from 1']],
   ['export run', ["required option '--out <file>'"]],

@@ -62,6 +62,29 @@ function full(name = 'a name'): ReportData {
       queries: [{ picture: picture(4), name, found: [found(1), found(-1, 40)] }],
     },
     views: [{ name, originals: [picture(5)], views: [picture(6), picture(7)] }],
+    map: {
+      points: [
+        { x: 0, y: 0, picture: picture(8), name, group: 0 },
+        { x: 0.001, y: 0, picture: picture(9), name },
+        { x: 5, y: 5, picture: picture(10), name },
+      ],
+      groups: [name],
+      note: name,
+    },
+    falseNegatives: {
+      pairs: [
+        {
+          similarity: 0.98,
+          relation: name,
+          pictures: [
+            { picture: picture(11), name },
+            { picture: picture(12), name },
+          ],
+        },
+      ],
+      compared: 10,
+      items: 20,
+    },
     settings: { [name]: name },
     environment: { [name]: 3 },
     reproduce: [name],
@@ -109,7 +132,9 @@ describe('renderReport', () => {
       'Results',
       'Nearest neighbours',
       'Training',
+      'Map of the embeddings',
       'Near misses',
+      'Look-alikes that count as negatives',
       'Augmented views',
       'Details',
     ]);
