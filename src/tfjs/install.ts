@@ -19,7 +19,7 @@ interface Installation {
   readonly backend: WasmBackend;
   readonly kernels: TrainingKernels;
   readonly precise: boolean;
-  readonly registered: readonly string[];
+  readonly registered: readonly tfCore.KernelConfig[];
   /** What stood in their places before. */
   readonly replaced: readonly tfCore.KernelConfig[];
   readonly gradients: readonly string[];
@@ -53,7 +53,9 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
   if (
     existing?.backend === backend &&
     existing.precise === precise &&
-    existing.kernels.tier === (options.tier ?? existing.kernels.tier)
+    existing.kernels.tier === (options.tier ?? existing.kernels.tier) &&
+    // A second copy of tfjs's backend that loads later puts its stock kernels in the place of ours.
+    existing.registered.every((config) => tf.getKernel(config.kernelName, 'wasm') === config)
   ) {
     return existing.kernels;
   }
@@ -84,7 +86,7 @@ export async function install(tf: Tf, options: InstallOptions = {}): Promise<Tra
     backend,
     kernels,
     precise,
-    registered: configs.map((config) => config.kernelName),
+    registered: configs,
     replaced,
     gradients: gradients.map((gradient) => gradient.kernelName),
     replacedGradients,
@@ -106,7 +108,7 @@ export function installedKernels(tf: Tf): { readonly kernels: TrainingKernels; r
 export function uninstall(tf: Tf): void {
   const installation = installations.get(tf.engine());
   if (!installation) return;
-  for (const name of installation.registered) tf.unregisterKernel(name, 'wasm');
+  for (const { kernelName } of installation.registered) tf.unregisterKernel(kernelName, 'wasm');
   const running = tf.engine().registry['wasm'];
   for (const config of installation.replaced) {
     tf.registerKernel(config);
