@@ -1,8 +1,10 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
+import { NearmissError } from '../errors.js';
 import { addRelu, batchNormTrain } from '../tfjs/index.js';
 import { fusedFeatures } from './fused-features.js';
 import { type EncoderGraph, type EncoderNode, headNames, NORM_EPSILON } from './graph.js';
 import { labChannels } from './lab.js';
+import type { NormReplicas } from './norm-replicas.js';
 
 type Tf = typeof tfCore;
 
@@ -60,7 +62,9 @@ function run(
 
 /**
  * The feature map [pictures, height, width, channels] of normalised pictures [pictures, size, size, 3], with batch
- * norms on the statistics of this batch, which `record` receives. Differentiable in all trainable tensors.
+ * norms on the statistics of this batch, which `record` receives; with `together` on those of all replicas' pictures,
+ * forward and backward (the replicas must all call this, and go back through it). Differentiable in all trainable
+ * tensors. Errors: `NM_OPTION_INVALID` for `together` where `sharesStatistics` is false.
  */
 export function trainingFeatures(
   tf: Tf,
@@ -68,8 +72,18 @@ export function trainingFeatures(
   tensors: EncoderTensors,
   pictures: tfCore.Tensor4D,
   record: RecordStatistics,
+  together?: NormReplicas,
 ): tfCore.Tensor4D {
-  return fusedFeatures(tf, graph, tensors, pictures, record) ?? layeredFeatures(tf, graph, tensors, pictures, record);
+  const fused = fusedFeatures(tf, graph, tensors, pictures, record, together);
+  if (fused) return fused;
+  if (together && together.replicas > 1) {
+    const found = `encoder '${graph.name}' on backend '${tf.getBackend()}'`;
+    throw new NearmissError(
+      'NM_OPTION_INVALID',
+      `batch norms over all replicas: found ${found}, allowed: networks of convolutions, norms and additions on our kernels`,
+    );
+  }
+  return layeredFeatures(tf, graph, tensors, pictures, record);
 }
 
 /** `trainingFeatures` node by node, as any other tfjs model: for graphs that the fused pass does not know. */

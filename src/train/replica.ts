@@ -51,6 +51,8 @@ export interface ReplicaOptions {
   readonly learningRate: number;
   readonly warmup: number;
   readonly weightDecay: number;
+  /** Whether batch norms take their statistics over all replicas' pictures, not only over this one's. Default false. */
+  readonly syncBatchNorm?: boolean;
   readonly updates: UpdateSettings;
 }
 
@@ -118,6 +120,7 @@ export class Replica {
       tensors: this.weights.variables,
       trainable: this.weights.trainable,
       gather: this.exchange,
+      syncBatchNorm: options.syncBatchNorm,
       objective: options.objective,
       options: options.methodOptions,
       items: options.rows.length,
