@@ -48,18 +48,27 @@ export async function watchSource(task: IndexTask, console: Console): Promise<In
 
 async function follow(store: Store, task: IndexTask, names: readonly string[], console: Console): Promise<IndexCounts> {
   const gone: string[] = [];
+  // A new folder is told of, and so may be the files in it.
+  const seen = new Set<string>();
+  const isNew = ({ name }: SourceItem): boolean => !seen.has(name) && seen.add(name) !== undefined;
   async function* items(): AsyncGenerator<SourceItem> {
     for (const name of names) {
       const found = await stat(join(task.source, name)).catch(() => undefined);
       if (!found) gone.push(name);
-      else if (found.isFile()) yield* filesOf(task.source, [name]);
-      else if (found.isDirectory()) {
-        for await (const item of folderItems(join(task.source, name))) yield { ...item, name: `${name}/${item.name}` };
+      else {
+        const path = join(task.source, name);
+        const inside = found.isDirectory() ? within(path, name) : filesOf(task.source, [name]);
+        for await (const item of inside) if (isNew(item)) yield item;
       }
     }
   }
   const counts = await indexBatches(store, task, decodeBatches(items(), decoding(task, console)), console);
   return task.prune ? { ...counts, removed: await removeGone(store, gone) } : counts;
+}
+
+/** The files of a folder under their names in the source. */
+async function* within(path: string, name: string): AsyncGenerator<SourceItem> {
+  for await (const item of folderItems(path)) yield { ...item, name: `${name}/${item.name}` };
 }
 
 /** Removes files that are gone, and those that were in folders that are gone. */

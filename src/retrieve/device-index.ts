@@ -93,7 +93,7 @@ class FileIndex implements DeviceIndex {
   search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Hit[] | Hit[][] {
     const { k = 10, filter, radius, mode = 'exact', fingerprint } = options;
     checkWhole('k', k, 1, MAX_TOP);
-    checkSearch(radius, mode);
+    checkSearch(radius, mode, this.info.metric);
     if (filter !== undefined) checkFilter(filter);
     if (fingerprint !== undefined) this.checkEncoder(fingerprint);
     const single = isFloat32Array(queries);

@@ -111,7 +111,8 @@ async function migrate(session: Session, schema: string, name: string, create?: 
   await writeSettings(session, schema, { schema: String(MIGRATIONS.length) });
 }
 
-async function createExtension(session: Session, name: string): Promise<void> {
+/** Sees to it that pgvector is there; `NM_PGVECTOR_MISSING` where the server does not have it. */
+export async function createExtension(session: Session, name: string): Promise<void> {
   const [present] = await session.query("SELECT 1 FROM pg_extension WHERE extname = 'vector'");
   if (present) return;
   const [available] = await session.query("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'");

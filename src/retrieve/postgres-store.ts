@@ -241,7 +241,7 @@ class DatabaseStore implements PostgresStore {
     const connections = this.#opened();
     const { dimension, metric } = this.info;
     checkWhole('k', k, 1, MAX_TOP);
-    checkSearch(radius, mode);
+    checkSearch(radius, mode, metric);
     if (filter !== undefined) checkFilter(filter);
     if (fingerprint !== undefined) this.checkEncoder(fingerprint);
     const single = isFloat32Array(queries);

@@ -41,10 +41,19 @@ function ask(vector: Float32Array, metric: Metric): Asked {
   return { vector, factor, zero: squared === 0 };
 }
 
-/** The least score in a heap that a radius allows. */
+/** A score in a heap below all that a radius allows, by more than rounding: `within` decides on the scores as reported. */
 function floorOf(radius: number | undefined, metric: Metric, factor: number): number {
   if (radius === undefined) return Number.NEGATIVE_INFINITY;
-  return metric === 'l2' ? -(radius * radius) : radius * factor;
+  const limit = metric === 'l2' ? -(radius * radius) : radius * factor;
+  return limit - Math.abs(limit) * 2 ** -18 - 2 ** -120;
+}
+
+/** How many of the first `hits` scores, best first, a radius allows. */
+function within(radius: number | undefined, metric: Metric, scores: Float32Array, hits: number): number {
+  let kept = hits;
+  if (radius === undefined) return kept;
+  while (kept > 0 && (metric === 'l2' ? scores[kept - 1]! > radius : scores[kept - 1]! < radius)) kept -= 1;
+  return kept;
 }
 
 /**
@@ -93,7 +102,10 @@ export function runSearch(
       }
       const hits = queries.read(lane, part, order);
       for (let i = 0; i < hits; i++) scores[at + i] = metric === 'l2' ? Math.sqrt(-order[i]!) : order[i]! / factor;
-      found[first + lane] = hits;
+      const kept = within(radius, metric, scores.subarray(at, at + hits), hits);
+      rows.fill(-1, at + kept, at + hits);
+      scores.fill(Number.NaN, at + kept, at + hits);
+      found[first + lane] = kept;
       exactChecks[first + lane] = queries.exactChecks(lane);
     }
   }

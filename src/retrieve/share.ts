@@ -39,6 +39,7 @@ const FILL = 1000;
 const FILL_LEASE = 30;
 const IDLE_MILLISECONDS = 300;
 const RETRIES = 5;
+const START_ATTEMPTS = 4;
 
 /**
  * Does the work of many files together with other processes, on this machine and others, through a queue in the store's
@@ -109,9 +110,9 @@ class Share {
   static async join(store: PostgresStore, name: string, lease: number): Promise<Share> {
     const { default: Boss } = await optionalPackage('pg-boss', () => import('pg-boss'));
     const jobs = `${store.schema.slice(1, -1)}_jobs`;
-    const boss = new Boss({ schema: jobs, supervise: false, schedule: false, db: executor(store.connections) });
-    boss.on('error', () => undefined); // calls reject by themselves
-    await boss.start();
+    const boss = await startBoss(
+      () => new Boss({ schema: jobs, supervise: false, schedule: false, db: executor(store.connections) }),
+    );
     const [row] = await store.connections.use((session) =>
       session.query<{ run: string }>(
         `INSERT INTO ${store.schema}.shares (name) VALUES ($1)
@@ -225,6 +226,20 @@ class Share {
   }
 }
 
+/** Starts pg-boss, which makes its tables where there are none: of several that do so at once, all but one fail at first. */
+async function startBoss(make: () => PgBoss): Promise<PgBoss> {
+  for (let attempt = 1; ; attempt++) {
+    const boss = make();
+    boss.on('error', () => undefined); // calls reject by themselves
+    try {
+      return await boss.start();
+    } catch (error) {
+      if (error instanceof NearmissError || attempt === START_ATTEMPTS) throw error;
+      await wait(IDLE_MILLISECONDS * attempt);
+    }
+  }
+}
+
 /** The same for each process, so that a file enters the queue of a run once. */
 function jobId(run: string, file: string): string {
   const hex = createHash('sha256').update(`${run}\0${file}`).digest('hex');
@@ -236,8 +251,11 @@ function executor(connections: Connections): PgBoss.Db {
   return {
     executeSql: (text, values) =>
       connections.use(async ({ client }) => {
-        // Several statements in one text have a result each.
-        const results: unknown = await client.query(text, values);
+        // Several statements in one text have a result each, and may leave their own transaction behind.
+        const results: unknown = await client.query(text, values).catch(async (error: unknown) => {
+          await client.query('ROLLBACK').catch(() => undefined);
+          throw error;
+        });
         return Array.isArray(results)
           ? { rows: (results as { rows: unknown[] }[]).flatMap(({ rows }) => rows) }
           : (results as { rows: unknown[] });

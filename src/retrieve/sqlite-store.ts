@@ -213,7 +213,7 @@ class FileStore implements SqliteStore {
   async search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Promise<Hit[] | Hit[][]> {
     const { k = 10, filter, radius, mode = 'exact', fingerprint } = options;
     checkWhole('k', k, 1, MAX_TOP);
-    checkSearch(radius, mode);
+    checkSearch(radius, mode, this.info.metric);
     if (filter !== undefined) checkFilter(filter);
     if (fingerprint !== undefined) this.checkEncoder(fingerprint);
     await this.#building;

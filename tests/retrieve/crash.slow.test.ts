@@ -10,7 +10,8 @@ import { openStore, type SqliteStore } from '../../src/retrieve/sqlite-store.js'
 // `npm run build` has run before; the child imports what it made.
 const DIST = new URL('../../dist/retrieve/index.js', import.meta.url).href;
 const SCRIPT = fileURLToPath(new URL('./crash.mjs', import.meta.url));
-const ROUNDS = 20;
+/** NEARMISS_CRASH_ROUNDS asks for more, such as 500. */
+const ROUNDS = Number(process.env['NEARMISS_CRASH_ROUNDS'] ?? 20);
 
 interface Line {
   readonly ready?: number;
@@ -57,53 +58,57 @@ async function contents(store: SqliteStore): Promise<Map<string, number>> {
 
 const sorted = (items: ReadonlyMap<string, number>): string => JSON.stringify([...items].sort());
 
-it('keeps every acknowledged write, and each write whole, when killed at any moment', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'nearmiss-crash-'));
-  const path = join(folder, 'store.db');
-  const random = randomStream(71);
-  let items = new Map<string, number>();
-  let acknowledged = 0;
-  let interrupted = 0;
-  try {
-    for (let round = 0; round < ROUNDS; round++) {
-      const lines = await writeUntilKilled(path, round, random.integer(80));
-      let pending: Line | undefined;
-      for (const line of lines) {
-        if (line.ready !== undefined) expect(line.ready).toBe(items.size);
-        else if (line.begin) pending = line;
-        else {
-          items = apply(items, pending!);
-          pending = undefined;
-          acknowledged += 1;
+it(
+  'keeps every acknowledged write, and each write whole, when killed at any moment',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nearmiss-crash-'));
+    const path = join(folder, 'store.db');
+    const random = randomStream(71);
+    let items = new Map<string, number>();
+    let acknowledged = 0;
+    let interrupted = 0;
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        const lines = await writeUntilKilled(path, round, random.integer(80));
+        let pending: Line | undefined;
+        for (const line of lines) {
+          if (line.ready !== undefined) expect(line.ready).toBe(items.size);
+          else if (line.begin) pending = line;
+          else {
+            items = apply(items, pending!);
+            pending = undefined;
+            acknowledged += 1;
+          }
+        }
+        if (round % 10 === 9) {
+          // the main file and its log, as a crash left them, also elsewhere
+          await copyFile(path, join(folder, 'copy.db'));
+          await copyFile(`${path}-wal`, join(folder, 'copy.db-wal'));
+        }
+        const store = await openStore(path);
+        const found = await contents(store);
+        // A call without acknowledgement has happened whole or not at all.
+        const allowed = pending ? [items, apply(items, pending)] : [items];
+        expect(allowed.map(sorted)).toContain(sorted(found));
+        if (pending) interrupted += 1;
+        items = found;
+        expect(await store.count()).toBe(items.size);
+        const hits = await store.search(Float32Array.of(1, 0, 0), { k: 1000 });
+        expect(new Map(hits.map(({ id, metadata }) => [id, metadata['value'] as number]))).toEqual(items);
+        await store.close();
+        if (round % 10 === 9) {
+          // Recovered from the log alone, an unacknowledged write may be there that readers of the place do not see.
+          const copy = await openStore(join(folder, 'copy.db'));
+          expect(allowed.map(sorted)).toContain(sorted(await contents(copy)));
+          await copy.close();
+          for (const end of ['', '-wal', '-shm']) await rm(join(folder, `copy.db${end}`), { force: true });
         }
       }
-      if (round % 10 === 9) {
-        // the main file and its log, as a crash left them, also elsewhere
-        await copyFile(path, join(folder, 'copy.db'));
-        await copyFile(`${path}-wal`, join(folder, 'copy.db-wal'));
-      }
-      const store = await openStore(path);
-      const found = await contents(store);
-      // A call without acknowledgement has happened whole or not at all.
-      const allowed = pending ? [items, apply(items, pending)] : [items];
-      expect(allowed.map(sorted)).toContain(sorted(found));
-      if (pending) interrupted += 1;
-      items = found;
-      expect(await store.count()).toBe(items.size);
-      const hits = await store.search(Float32Array.of(1, 0, 0), { k: 1000 });
-      expect(new Map(hits.map(({ id, metadata }) => [id, metadata['value'] as number]))).toEqual(items);
-      await store.close();
-      if (round % 10 === 9) {
-        // Recovered from the log alone, an unacknowledged write may be there that readers of the place do not see.
-        const copy = await openStore(join(folder, 'copy.db'));
-        expect(allowed.map(sorted)).toContain(sorted(await contents(copy)));
-        await copy.close();
-        for (const end of ['', '-wal', '-shm']) await rm(join(folder, `copy.db${end}`), { force: true });
-      }
+      expect(acknowledged).toBeGreaterThan(ROUNDS);
+      expect(interrupted).toBeGreaterThan(0);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
-    expect(acknowledged).toBeGreaterThan(ROUNDS);
-    expect(interrupted).toBeGreaterThan(0);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}, 180_000);
+  },
+  30_000 + ROUNDS * 10_000,
+);

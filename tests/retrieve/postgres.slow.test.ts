@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomStream } from '../../src/random.js';
 import { itemRows } from '../../src/retrieve/items.js';
+import type { Session } from '../../src/retrieve/postgres-connection.js';
 import { COPY_HEADER, COPY_TRAILER, copyRow, postgresRow } from '../../src/retrieve/postgres-rows.js';
-import { MIGRATIONS } from '../../src/retrieve/postgres-schema.js';
+import { createExtension, MIGRATIONS } from '../../src/retrieve/postgres-schema.js';
 import { openPostgresStore, type PostgresOptions, type PostgresStore } from '../../src/retrieve/postgres-store.js';
 import { shareFiles } from '../../src/retrieve/share.js';
 import { openStore } from '../../src/retrieve/sqlite-store.js';
@@ -50,7 +54,8 @@ describe('PostgreSQL store', () => {
   it('finds the ids that a store in SQLite finds', async () => {
     const dimension = 48;
     const encoder = { fingerprint: 'f', dimension };
-    const stores = [await open(newSchema(), { create: encoder }), await openStore(':memory:.db', { create: encoder })];
+    const sqlite = join(tmpdir(), `nearmiss-same-${process.pid}.db`);
+    const stores = [await open(newSchema(), { create: encoder }), await openStore(sqlite, { create: encoder })];
     const vectors = gaussian(400 * dimension, randomStream(51));
     const items = Array.from({ length: 400 }, (_, i) => ({
       id: `id${i}`,
@@ -71,6 +76,7 @@ describe('PostgreSQL store', () => {
       }
     }
     await stores[1]!.close();
+    for (const end of ['', '-wal', '-shm']) await rm(`${sqlite}${end}`, { force: true });
   });
 
   it.each([false, true])(
@@ -137,6 +143,21 @@ describe('PostgreSQL store', () => {
     await expect(openPostgresStore('postgres://me:secret@127.0.0.1:1/db', { retryFor: 200 })).rejects.toThrow(
       expect.objectContaining({ code: 'NM_STORE_UNREACHABLE', message: expect.not.stringContaining('secret') }),
     );
+  });
+
+  it('says what ails the server, and what it forbids', async () => {
+    const store = await open(newSchema(), { create: ENCODER, retryFor: 100 });
+    const raise = (state: string): Promise<unknown> =>
+      run(store, `DO $$ BEGIN RAISE EXCEPTION 'told to' USING ERRCODE = '${state}'; END $$`);
+    await expect(raise('57014')).rejects.toThrow(code('NM_STORE_TIMEOUT'));
+    await expect(raise('40P01')).rejects.toThrow(code('NM_STORE_BUSY'));
+    await expect(raise('53100')).rejects.toThrow(code('NM_STORE_WRITE_FAILED'));
+    await expect(raise('42501')).rejects.toThrow(code('NM_STORE_READ_ONLY'));
+    await expect(raise('22012')).rejects.toThrow('told to');
+    expect(await store.count()).toBe(0);
+    // a server that has no pgvector
+    const session = { query: async () => [] } as unknown as Session;
+    await expect(createExtension(session, 'here')).rejects.toThrow(code('NM_PGVECTOR_MISSING'));
   });
 
   it('migrates an older layout when it is opened for writing, and refuses a newer one', async () => {

@@ -4,6 +4,7 @@ import { randomStream } from '../../src/random.js';
 import { type Field, type Filter, matches, type Scalar } from '../../src/retrieve/filter.js';
 import type { Item, JsonObject } from '../../src/retrieve/items.js';
 import type { Store, StoreEncoder } from '../../src/retrieve/store.js';
+import { METRICS } from '../../src/retrieve/vectors.js';
 import { bruteForce, gaussian } from './oracle.js';
 
 /** One place where a store lives; every `open` is another connection to it, as another process would have. */
@@ -353,6 +354,24 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
       for (const [at, score] of [0, 0, Math.sqrt(18)].entries()) expect(hits[at]!.score).toBeCloseTo(score, 5);
       const within = await store.search(Float32Array.of(3, 4), { radius: 5 });
       expect(within.map(({ id }) => id)).toEqual(['same', 'also', 'near']);
+    });
+
+    it.each(METRICS)('keeps the hits whose score, as it was given, is the radius: %s', async (metric) => {
+      const store = await created({ fingerprint: 'f', dimension: 30, metric });
+      const vectors = gaussian(20 * 30, randomStream(35));
+      await store.upsert(
+        Array.from({ length: 20 }, (_, i) => ({ id: `id${i}`, vector: vectors.subarray(i * 30, (i + 1) * 30) })),
+      );
+      for (const query of [gaussian(30, randomStream(36)), new Float32Array(30)]) {
+        const all = await store.search(query, { k: 30 });
+        for (const { score } of all) {
+          const within = await store.search(query, { k: 30, radius: score });
+          expect(within).toEqual(all.filter((hit) => (metric === 'l2' ? hit.score <= score : hit.score >= score)));
+        }
+      }
+      if (metric === 'l2') {
+        await expect(store.search(new Float32Array(30), { radius: -1 })).rejects.toThrow(code('NM_OPTION_INVALID'));
+      }
     });
 
     it('leaves out hits beyond the radius, and no hit upon it', async () => {
