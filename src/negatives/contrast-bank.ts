@@ -4,44 +4,29 @@ import { SUM_FIELD, SUM_FIELDS } from '../kernels/negative-sums.js';
 import { ANCHOR_FIELD, ANCHOR_FIELDS } from '../kernels/pair-weights.js';
 import {
   type AnchorFacts,
-  type AnchorRows,
   type ContrastSums,
-  type KernelObjective,
   kernelObjective,
   RANK_BYTES,
   RECORD_BYTES,
-  selectRings,
   solveAnchors,
   sumNegatives,
 } from './anchors.js';
-import type { Candidates } from './candidates.js';
-import { type BankDraws, drawFromBank, drawFromRing, drawsPerAnchor, NO_ROW, requireIndex } from './draws.js';
+import { addAhead, drawBlockFromRing, packBank } from './bank-ring.js';
+import {
+  type Ahead,
+  anchorRows,
+  type BankBlock,
+  type BankRun,
+  type ContrastBankInput,
+  listOf,
+  noNegatives,
+} from './bank-run.js';
+import { drawFromBank, drawsPerAnchor, NO_ROW, requireIndex } from './draws.js';
 import { requireIds, requireInteger, requireUnitRows } from './guards.js';
 import { solveNce } from './nce.js';
-import type { ResolvedObjective } from './objective.js';
-import { type SynthesisInput, startSynthesis, syntheticColumns } from './synthesis.js';
+import { startSynthesis, syntheticColumns } from './synthesis.js';
 import type { Synthesis, SynthesisRows } from './synthesis-rows.js';
-import { takeWorkspace, type Workspace } from './workspace.js';
-
-export interface ContrastBankInput extends SynthesisInput {
-  /** Address of float32 [count, dim]: unit-length anchors. */
-  readonly queries: number;
-  readonly count: number;
-  readonly dim: number;
-  readonly bank: Pick<Candidates, 'rows' | 'dim' | 'filled' | 'instanceIds'>;
-  /** The bank row that is each anchor's positive [count]. */
-  readonly own: Int32Array;
-  /** Item of each anchor [count]: bank rows of the same item are never its negatives. Default: none is masked. */
-  readonly instanceIds?: Int32Array | undefined;
-  readonly objective: ResolvedObjective;
-  readonly draws: BankDraws;
-  /** Constant Z of the NCE loss; default: the estimate from these anchors, n · mean e^(s/τ). */
-  readonly normaliser?: number | undefined;
-  /** Address of float32 [count, dim], to which the anchors' gradient is added. */
-  readonly gradient: number;
-  /** Receives each anchor's loss. */
-  readonly losses?: Float64Array | undefined;
-}
+import { takeWorkspace } from './workspace.js';
 
 export interface ContrastBankSums extends ContrastSums {
   /** NCE only: the estimate of Z from these anchors, n · mean of e^(s/τ) over positives and draws. */
@@ -51,23 +36,6 @@ export interface ContrastBankSums extends ContrastSums {
 /** Similarities in memory at once. */
 const BLOCK_BYTES = 4 * 2 ** 20;
 const MOST_ROWS = 64;
-
-type BankBlock =
-  | 'own'
-  | 'lists'
-  | 'drawn'
-  | 'positives'
-  | 'table'
-  | 'records'
-  | 'ranks'
-  | 'anchors'
-  | 'panels'
-  | 'similarities'
-  | 'ring'
-  | 'ids'
-  | 'members'
-  | 'ahead'
-  | 'aheadWeights';
 
 /**
  * Loss and gradient over a bank of one row an item (Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric
@@ -173,30 +141,6 @@ export function contrastBank(kernels: TrainingKernels, input: ContrastBankInput)
   }
 }
 
-/** What the parts of one call share. */
-interface BankRun {
-  readonly kernels: TrainingKernels;
-  readonly input: ContrastBankInput;
-  readonly at: Workspace<BankBlock>['at'];
-  readonly draws: number;
-  readonly drawColumns: number;
-  readonly drawStride: number;
-  readonly columns: number;
-  readonly stride: number;
-  readonly rows: number;
-  readonly synthesis: Synthesis | undefined;
-  readonly kernel: KernelObjective;
-  /** Bank rows of an anchor's own item. */
-  readonly masked: (anchor: number) => number;
-}
-
-/** Candidates ahead of the ring where they are further positives: largest similarity, Σ x, and how many they are. */
-interface Ahead {
-  readonly firsts: Float64Array;
-  readonly sums: Float64Array;
-  readonly starts: Int32Array;
-}
-
 function check({ count, dim, bank, own, instanceIds, normaliser, losses }: ContrastBankInput): void {
   requireInteger('count', count, 0);
   requireInteger('dim', dim, 1);
@@ -222,10 +166,6 @@ function countOwn(bank: ContrastBankInput['bank'], ids: Int32Array | undefined):
   return (anchor) => copies.get(ids[anchor]!) ?? 0;
 }
 
-function listOf({ kernels, at, draws }: BankRun, anchor: number): Int32Array {
-  return new Int32Array(kernels.heap.memory.buffer, at.lists + 4 * anchor * draws, draws);
-}
-
 function countEntries(list: Int32Array): number {
   let entries = 0;
   for (const row of list) if (row !== NO_ROW) entries++;
@@ -243,85 +183,6 @@ function drawBlock(run: BankRun, first: number, size: number, counts: Int32Array
     drawFromBank(run.input.draws, anchor, bank.filled, (row) => id !== undefined && bank.instanceIds[row] === id, list);
     counts[anchor] = countEntries(list);
   }
-}
-
-function noNegatives(anchor: number, what: string): NearmissError {
-  return new NearmissError('NM_NO_NEGATIVES', `anchor ${anchor}: ${what}, allowed: at least one`);
-}
-
-function packBank({ kernels: { exports, heap }, input, at, rows, columns }: BankRun): void {
-  const { bank, count, dim, instanceIds, queries } = input;
-  exports.packPanels(queries, count, dim, at.anchors);
-  exports.packPanels(bank.rows, bank.filled, dim, at.panels);
-  if (!instanceIds) return;
-  const ids = new Int32Array(heap.memory.buffer, at.ids, rows + columns);
-  ids.set(instanceIds);
-  ids.set(bank.instanceIds.subarray(0, bank.filled), rows);
-}
-
-/** Finds the rings of a block of anchors in the whole bank, draws from them, and sums over what is ahead of them. */
-function drawBlockFromRing(
-  run: BankRun,
-  first: number,
-  size: number,
-  counts: Int32Array,
-  pools: Int32Array,
-  ahead: Ahead,
-): void {
-  const { kernels, input, at, rows, columns, stride } = run;
-  const { exports, heap } = kernels;
-  const { bank, count, dim, instanceIds, objective, draws } = input;
-  const { buffer } = heap.memory;
-  const tile = at.similarities;
-  exports.similarityTile(at.anchors + 4 * first * dim, size, at.panels, columns, dim, tile, stride);
-  if (instanceIds) {
-    exports.maskEqual(tile, stride, size, columns, at.ids + 4 * first, at.ids + 4 * rows, bank.filled);
-  } else {
-    exports.maskPadding(tile, stride, size, bank.filled, columns);
-  }
-  const anchors = anchorRows(run, first, size);
-  const similarities = { address: tile, stride, firstColumn: 0, columns, allColumns: columns };
-  selectRings(kernels, run.kernel, anchors, similarities, at.ring);
-  const ranks = new Int32Array(buffer, at.ranks, 2 * size);
-  const { select, temperature } = objective;
-  const neighbours = select.kind === 'ring' && select.neighbourViews;
-  for (let r = 0; r < Math.min(size, count - first); r++) {
-    const anchor = first + r;
-    const [start, members] = [ranks[r]!, ranks[size + r]!];
-    if (members === 0) {
-      const candidates = bank.filled - run.masked(anchor);
-      const found = select.kind === 'ring' ? `the ring [${select.inner}, ${select.outer})` : 'the objective';
-      throw noNegatives(anchor, `${found} selects none of ${candidates} candidates`);
-    }
-    const bounds = at.table + 4 * anchor + ANCHOR_FIELD.firstIn * 4 * rows;
-    exports.listRing(tile + r * stride, columns, bounds, 4 * rows, at.ahead + r * stride, at.members);
-    const row = floats(heap, tile + r * stride, columns);
-    const list = listOf(run, anchor);
-    if (draws.kind === 'rows') {
-      throw new NearmissError('NM_OPTION_INVALID', 'draws.kind: found rows with a ring, allowed: random, ranks');
-    }
-    drawFromRing(draws, anchor, new Int32Array(buffer, at.members, members), row, list);
-    counts[anchor] = list.length;
-    pools[anchor] = members;
-    if (!neighbours) continue;
-    const closest = new Int32Array(buffer, at.ahead + r * stride, start);
-    let top = -Infinity;
-    for (const j of closest) top = Math.max(top, row[j]!);
-    let sum = 0;
-    const weights = floats(heap, at.aheadWeights + r * stride, start);
-    closest.forEach((j, e) => {
-      weights[e] = Math.exp((row[j]! - top) / temperature);
-      sum += weights[e]!;
-    });
-    ahead.starts[anchor] = start;
-    ahead.firsts[anchor] = start > 0 ? top : 0;
-    ahead.sums[anchor] = sum;
-  }
-}
-
-function anchorRows({ at, rows }: BankRun, first: number, size: number): AnchorRows {
-  const records = at.records + RECORD_BYTES * first;
-  return { first, rows: size, table: at.table, fieldStride: 4 * rows, records, ranks: at.ranks };
 }
 
 /** Losses of a block by softmax; the similarities to its draws become their weights. */
@@ -396,22 +257,6 @@ function solveBlock(
     4 * rows,
   );
   run.synthesis?.addGradients(more);
-}
-
-/** Adds the pull of the candidates ahead of the ring, where they are positives. */
-function addAhead(run: BankRun, first: number, size: number, ahead: Ahead): void {
-  const { kernels, input, at, stride, rows } = run;
-  const scales = floats(kernels.heap, at.table + 4 * rows * ANCHOR_FIELD.neighbourScale, rows);
-  for (let r = 0; r < Math.min(size, input.count - first); r++) {
-    const anchor = first + r;
-    const start = ahead.starts[anchor]!;
-    if (start === 0) continue;
-    const [list, address] = [at.ahead + r * stride, at.aheadWeights + r * stride];
-    const weights = floats(kernels.heap, address, start);
-    for (let e = 0; e < start; e++) weights[e] = weights[e]! * scales[anchor]!;
-    const to = input.gradient + 4 * anchor * input.dim;
-    kernels.exports.addGatheredRows(address, stride, list, stride, 1, start, input.bank.rows, input.dim, to);
-  }
 }
 
 /** Losses of all anchors by NCE, and what Z these similarities would give. */

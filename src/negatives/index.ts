@@ -1,6 +1,7 @@
 export { AdaptiveSettings, type StepRecord } from './adaptive.js';
 export type { ContrastSums } from './anchors.js';
 export { type BankCandidates, type BankOptions, bankCandidates } from './bank.js';
+export type { ContrastBankInput } from './bank-run.js';
 export type { ContrastBatchInput } from './batch.js';
 export {
   batchCandidates,
@@ -10,7 +11,7 @@ export {
   type QueueOptions,
   queueCandidates,
 } from './candidates.js';
-export { type ContrastBankInput, type ContrastBankSums, contrastBank } from './contrast-bank.js';
+export { type ContrastBankSums, contrastBank } from './contrast-bank.js';
 export { contrastBatch } from './contrast-batch.js';
 export { type ContrastQueueInput, contrastQueue } from './contrast-queue.js';
 export { type DiversityInput, diversity } from './diversity.js';
@@ -46,5 +47,5 @@ export {
 } from './presets.js';
 export { type RankedNegatives, type RankNegativesInput, rankNegatives } from './ranking.js';
 export { type AdaptiveValue, resolveObjective } from './resolve-objective.js';
-export { resolveSetting, type ScheduleSpec, type Setting } from './schedules.js';
+export { resolveSetting, type ScheduleSpec, type Setting, settingRange } from './schedules.js';
 export { takeWorkspace, type Workspace } from './workspace.js';
