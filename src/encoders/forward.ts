@@ -4,15 +4,13 @@ import { addRelu, batchNormTrain } from '../tfjs/index.js';
 import { fusedFeatures } from './fused-features.js';
 import { type EncoderGraph, type EncoderNode, headNames, NORM_EPSILON } from './graph.js';
 import { labChannels } from './lab.js';
+import type { EncoderTensors, RecordStatistics } from './tensors.js';
+
+export type { EncoderTensors, RecordStatistics };
+
 import type { NormReplicas } from './norm-replicas.js';
 
 type Tf = typeof tfCore;
-
-/** An encoder's tensors by name, as in `weightSpecs`. */
-export type EncoderTensors = Readonly<Record<string, tfCore.Tensor>>;
-
-/** What a batch norm saw in training: channel means and biased variances, float32 [channels] each. */
-export type RecordStatistics = (norm: string, mean: tfCore.Tensor1D, variance: tfCore.Tensor1D) => void;
 
 function tensor(tensors: EncoderTensors, name: string): tfCore.Tensor {
   const found = tensors[name];

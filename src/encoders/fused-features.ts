@@ -1,10 +1,10 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { floats } from '../kernels/index.js';
 import { addressOf, emptyTensor, installedKernels } from '../tfjs/index.js';
-import type { EncoderTensors, RecordStatistics } from './forward.js';
 import type { EncoderGraph } from './graph.js';
 import type { NormReplicas } from './norm-replicas.js';
 import { type PassPlan, planPass } from './pass-plan.js';
+import type { EncoderTensors, RecordStatistics } from './tensors.js';
 import { TrainingGradient } from './training-gradient.js';
 import { type PassMemory, TrainingPass } from './training-pass.js';
 
