@@ -6,7 +6,18 @@ import { PIXEL_SCALE, PIXEL_ZERO } from './graph.js';
  * white, cube roots, then L, a and b centred and scaled by their exact range over the sRGB cube, so that each is within
  * -1 … 1 (Tian et al. 2019, "Contrastive Multiview Coding"; code: dataset.py and train_CMC.py).
  */
-export const LAB = {
+export const LAB: {
+  readonly linearBelow: number;
+  readonly linearSlope: number;
+  readonly gammaOffset: number;
+  readonly gamma: number;
+  readonly whiteRelative: readonly (readonly number[])[];
+  readonly cubeBelow: number;
+  readonly cubeSlope: number;
+  readonly cubeOffset: number;
+  readonly centre: readonly [number, number, number];
+  readonly halfRange: readonly [number, number, number];
+} = {
   /** Bytes up to 255 · this are dark enough for the straight part of the curve, of that slope. */
   linearBelow: 0.04045,
   linearSlope: 12.92,
@@ -24,7 +35,7 @@ export const LAB = {
   /** Centre and half range of L, a, b. */
   centre: [50, (98.233 - 86.183) / 2, (94.478 - 107.857) / 2],
   halfRange: [50, (86.183 + 98.233) / 2, (107.857 + 94.478) / 2],
-} as const;
+};
 
 /**
  * What follows the cube roots as one matrix: the rows are roots of X, Y, Z and the columns scaled L, a, b, and to them

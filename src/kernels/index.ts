@@ -44,11 +44,11 @@ export { fusesMultiplyAdd, type ProbeExports } from './probe.js';
 export type { ReduceExports } from './reduce.js';
 export {
   loadRetrievalKernels,
-  type RetrievalExports,
   type RetrievalKernels,
   type RetrievalOptions,
   type RowReader,
 } from './retrieval.js';
+export type { RetrievalExports } from './retrieval-exports.js';
 export { MAX_TOP } from './retrieval-layout.js';
 export type { TakeExports } from './take.js';
 export {

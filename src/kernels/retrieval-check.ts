@@ -1,5 +1,5 @@
 import { NearmissError } from '../errors.js';
-import type { RetrievalExports } from './retrieval.js';
+import type { RetrievalExports } from './retrieval-exports.js';
 import { codeStride, HIT_BYTES, QUERY, rotationShape, SEGMENT } from './retrieval-layout.js';
 
 const DIM = 80; // a block of 64 codes and a rest of 16; not a power of two

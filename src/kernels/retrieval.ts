@@ -1,24 +1,7 @@
 import { NearmissError } from '../errors.js';
-import type { EncodeExports } from './encode.js';
-import type { ListsExports } from './lists.js';
 import { chooseTier, compileModule, type ModuleSource, type SimdTier, selfCheck } from './load.js';
-import type { PrepareExports } from './prepare.js';
 import { checkRetrieval, type RetrievalCheck } from './retrieval-check.js';
-import type { RotateExports } from './rotate.js';
-import type { ScanCodesExports } from './scan-codes.js';
-import type { ScanFloatsExports } from './scan-floats.js';
-
-/** What the retrieval module exports; each kernel's file declares its part. */
-export interface RetrievalExports
-  extends EncodeExports,
-    ListsExports,
-    PrepareExports,
-    RotateExports,
-    ScanCodesExports,
-    ScanFloatsExports {
-  readonly memory: WebAssembly.Memory;
-  probeMadd(a: number, b: number, c: number): number;
-}
+import type { RetrievalExports } from './retrieval-exports.js';
 
 /** Writes the float32 vector of a row into the module's memory and returns its address; errors end the scan. */
 export type RowReader = (row: number) => number;
