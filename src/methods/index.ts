@@ -1,3 +1,4 @@
+export { requireNegatives } from './enough-negatives.js';
 export type { Gather } from './gather.js';
 export type {
   Method,

@@ -30,9 +30,10 @@ class Member {
         else if (message.type === 'step') onStep(message.figures);
         else if (message.type === 'answer') this.waiting.shift()?.resolve(message.value as never);
         else {
-          const error = new NearmissError('NM_WORKER_FAILED', `training worker: ${message.message}`, {
-            cause: message.stack,
-          });
+          const cause = { cause: message.stack };
+          const error = message.code
+            ? new NearmissError(message.code, message.message, cause)
+            : new NearmissError('NM_WORKER_FAILED', `training worker: ${message.message}`, cause);
           this.waiting.shift()?.reject(error);
           if (!message.broken) onFailure();
         }

@@ -1,6 +1,6 @@
 import { encoderByName, initialWeights } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
-import { methodByName } from '../methods/index.js';
+import { methodByName, requireNegatives } from '../methods/index.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { checkEnough, checkLabels, type TrainingData, trainingLabels } from './data.js';
 import { allocateExchange } from './exchange.js';
@@ -54,11 +54,12 @@ const PROBE_STEPS = 8;
 /**
  * Trains an encoder on the CPU and leaves a run folder: settings, a checkpoint that a killed run resumes from to the
  * bit, and the history. Works in `settings.workers` threads. Errors: `NM_DATA_TOO_SMALL`,
- * `NM_LABELS_MISSING`, `NM_RUN_EXISTS`, `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`, `NM_WORKER_FAILED`.
+ * `NM_LABELS_MISSING`, `NM_NO_NEGATIVES`, `NM_TOO_FEW_CANDIDATES`, `NM_RUN_EXISTS`, `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`, `NM_WORKER_FAILED`.
  */
 export async function train(settings: TrainSettings, data: TrainingData, options: TrainOptions): Promise<TrainOutcome> {
   checkEnough(data, settings.batch);
   checkLabels(data, settings);
+  requireNegatives(settings.objective, { batch: settings.batch, items: data.rows.length });
   const files = runFiles(options.out);
   let resolved = settings;
   let start: { step: number; state: ReplicaState } | undefined;

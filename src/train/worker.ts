@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { poolGrid } from '../encoders/index.js';
+import { type ErrorCode, NearmissError } from '../errors.js';
 import type { TrainingTier } from '../kernels/index.js';
 import { install } from '../tfjs/index.js';
 import { ExchangeBroken } from './exchange.js';
@@ -34,6 +35,8 @@ export type WorkerMessage =
   | {
       readonly type: 'failed';
       readonly message: string;
+      /** Code of an error that a user can cause; absent for one that nobody should. */
+      readonly code?: ErrorCode | undefined;
       readonly stack?: string | undefined;
       readonly broken: boolean;
     };
@@ -83,7 +86,8 @@ port.on('message', (request: WorkerRequest) => {
     send({ type: 'answer', value: answer(replica, request) });
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    send({ type: 'failed', message, stack, broken: error instanceof ExchangeBroken });
+    const code = error instanceof NearmissError ? error.code : undefined;
+    send({ type: 'failed', message, code, stack, broken: error instanceof ExchangeBroken });
   }
 });
 send({ type: 'ready' });

@@ -128,6 +128,50 @@ describe('a run', () => {
     expect(await hash(parts)).toBe(await hash(whole));
   });
 
+  it('of one view of two sources learns from both', async () => {
+    const given = settings('instance', instance({ draws: 20 }), { workers: 1 });
+    const lossOf = async (a: TrainingData, b: TrainingData): Promise<number> => {
+      const paired = { ...data, sources: [a.sources[0], b.sources[0]], paired: true } as TrainingData;
+      const team = await Team.start(replicaOptions(given, paired, initialWeights(encoderByName(given.encoder), 1)));
+      let found = Number.NaN;
+      await team.run({ from: 0, to: 1, steps: STEPS }, ({ loss }) => {
+        found = loss;
+      });
+      await team.close();
+      return found;
+    };
+    const [source] = data.sources;
+    const inverted = { ...source, data: Uint8Array.from(source.data, (byte) => 255 - byte) };
+    const other = { ...data, sources: [inverted, inverted] } as unknown as TrainingData;
+    const losses = [await lossOf(data, data), await lossOf(data, other), await lossOf(other, data)];
+    expect(new Set(losses).size).toBe(3);
+  });
+
+  it('whose objective cannot have its negatives is refused before it starts', async () => {
+    const refused = async (method: string, objective: Objective): Promise<string | undefined> => {
+      const error = await train(settings(method, objective), data, { out: join(work, 'refused') }).catch(
+        (reason: unknown) => reason,
+      );
+      return error instanceof NearmissError ? error.code : undefined;
+    };
+    // 14, 20 and 39 candidates.
+    expect(await refused('simclr', ring({ outer: 0.05 }))).toBe('NM_NO_NEGATIVES');
+    expect(await refused('moco', ring({ capacity: 20, outer: { schedule: 'linear', from: 1, to: 0.04 } }))).toBe(
+      'NM_NO_NEGATIVES',
+    );
+    expect(await refused('instance', ring({ draws: 9, outer: 0.02 }))).toBe('NM_NO_NEGATIVES');
+    expect(await refused('moco', mochi({ capacity: 20, hardest: 21 }))).toBe('NM_TOO_FEW_CANDIDATES');
+  });
+
+  it('keeps the code of an error that is found in a worker', async () => {
+    // Not through `train`, which would have refused it.
+    const given = settings('simclr', ring({ outer: 0.05 }));
+    const team = await Team.start(replicaOptions(given, data, initialWeights(encoderByName(given.encoder), 1)));
+    const error = await team.run({ from: 0, to: 1, steps: STEPS }, () => undefined).catch((reason: unknown) => reason);
+    await team.close();
+    expect((error as NearmissError).code).toBe('NM_NO_NEGATIVES');
+  });
+
   it('that needs labels is refused for pictures without', async () => {
     const [{ labels: _, classes: __, ...source }] = data.sources;
     const unlabelled = { ...data, sources: [source, source] } as TrainingData;
