@@ -3,7 +3,7 @@
  * leaves 1 % against searching without, on seeded vectors. `npm run bench:stores`, or see bench/results/stores.md.
  */
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { arch, cpus, platform, tmpdir } from 'node:os';
+import { arch, cpus, loadavg, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomStream } from '../src/random.js';
 import { openStore, readDeviceIndex, writeDeviceIndex } from '../src/retrieve/index.js';
@@ -96,7 +96,7 @@ try {
 
   say(`# Stores: ${ITEMS} x ${DIMENSION}, cosine\n`);
   say(
-    `Node ${process.version}, ${platform()} ${arch()}, ${cpus()[0]?.model}, one thread; ms. Other jobs ran on the machine.\n`,
+    `Node ${process.version}, ${platform()} ${arch()}, ${cpus()[0]?.model}, one thread; ms. Load of the machine when done: ${loadavg()[0]!.toFixed(1)} on ${cpus().length} cores.\n`,
   );
   say('| what | p50 | p99 |\n| --- | --- | --- |');
   say(`| open and read all into memory (5 times) | ${shown(opens)} |`);
