@@ -19,7 +19,12 @@ export function stockStep(tf: Tf, graph: EncoderGraph): (views: number) => numbe
     let last = pictures;
     for (const node of graph.nodes) {
       if (node.op === 'conv') {
-        last = tf.conv2d(outputs.get(node.input)!, weight(`${node.name}.kernel`), node.stride, (node.kernel - 1) / 2);
+        last = tf.conv2d(
+          outputs.get(node.input)!,
+          weight<tfCore.Tensor4D>(`${node.name}.kernel`),
+          node.stride,
+          (node.kernel - 1) / 2,
+        );
       } else if (node.op === 'norm') {
         const x = outputs.get(node.input)!;
         const { mean, variance } = tf.moments(x, [0, 1, 2]);

@@ -18,6 +18,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import type * as tfCore from '@tensorflow/tfjs-core';
 import { compileTraining, type TrainingTier } from '../src/kernels/index.js';
 import { Team } from '../src/train/team.js';
 import { benchedOptions, encoderToBench } from './training-step-replica.js';
@@ -183,12 +184,7 @@ async function memory(encoder: string, views: number, tiers: readonly TrainingTi
 }
 
 /** A step of `views` views with tfjs's own kernels. */
-async function stock(
-  name: string,
-  backend: string,
-  tf: typeof import('@tensorflow/tfjs-core'),
-  views: number,
-): Promise<void> {
+async function stock(name: string, backend: string, tf: typeof tfCore, views: number): Promise<void> {
   const { stockStep } = await import('./training-step-stock.js');
   const { registerStockGradients } = await import('../src/tfjs/stock-gradients.js');
   await registerStockGradients(tf.getGradient);
@@ -234,12 +230,12 @@ async function measure(): Promise<void> {
     console.log('\nStock tfjs: forward, loss, backward, Adam; no augmentation; few views, scaled (processor time)\n');
     console.log('| encoder | who | views | ms a step | ms a view | ms for 256 views, scaled |');
     console.log('|---|---|---|---|---|---|');
-    const tf = await import('@tensorflow/tfjs-core');
+    const tf: typeof tfCore = await import('@tensorflow/tfjs-core');
     await import('@tensorflow/tfjs-backend-cpu');
     await stock('tfjs cpu backend', 'cpu', tf, few);
     const folder = options['tfjs-node'];
     if (folder) {
-      const node = createRequire(`${folder}/`)('@tensorflow/tfjs-node') as typeof tf;
+      const node = createRequire(`${folder}/`)('@tensorflow/tfjs-node') as typeof tfCore;
       await stock('tfjs-node', 'tensorflow', node, 256);
     } else console.log('\ntfjs-node not measured (give --tfjs-node FOLDER)');
   }
