@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { NearmissError } from '../errors.js';
 import { resolveSetting, type ScheduleSpec, type Setting } from '../negatives/index.js';
 
 /** Whether a value is a probability that a loss can be debiased by. */
@@ -34,7 +35,8 @@ export function setting(inside: (value: number) => boolean, allowed: string): (t
     try {
       value = parseSetting(text);
     } catch (error) {
-      return refuse(`a number ${allowed}, or a schedule (${(error as Error).message})`);
+      const why = error instanceof NearmissError ? ` (${error.message})` : '';
+      return refuse(`a number ${allowed}, or a schedule as linear:from:to:until${why}`);
     }
     const ends = typeof value === 'number' ? [value] : [value.from, value.to];
     return ends.every(inside) ? value : refuse(`a number ${allowed}`);
