@@ -96,7 +96,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_ITEMS_FILE_INVALID: { status: 400, hint: 'Mend the place that the message names; earlier batches are stored.' },
   NM_ITEM_DUPLICATE: { status: 400, hint: 'Give each id once in a batch.' },
   NM_ITEM_INVALID: { status: 400, hint: 'Nothing was written; mend the item that the message names.' },
-  NM_ITEM_MISSING: { status: 404, hint: 'Ids are the names of the pictures within their source, with forward slashes.' },
+  NM_ITEM_MISSING: {
+    status: 404,
+    hint: 'Ids are the names of the pictures within their source, with forward slashes.',
+  },
   NM_KERNELS_MISSING: {
     status: 500,
     hint: 'Run `npm run build` in a checkout; an installed package has them in dist/wasm; a bundled page names them by the option `modules`.',
