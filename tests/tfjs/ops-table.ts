@@ -36,8 +36,16 @@ export async function opsTable(): Promise<string> {
     const gradient = tf.getGradient(name);
     const known = gradients.get(name);
     const mark = !gradient ? '' : gradient === known ? 'yes' : known ? 'yes *' : 'yes +';
-    return `| ${name} | ${before ? 'yes' : ''} | ${ours ? 'yes' : ''} | ${mark} | ${ours ? 'plain, relaxed, paired' : 'plain'} |`;
+    return [name, before ? 'yes' : '', ours ? 'yes' : '', mark, ours ? 'plain, relaxed, paired' : 'plain'];
   });
   uninstall(tf);
-  return `${HEAD}| kernel | stock | ours | gradient | SIMD |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+  return HEAD + alignedTable(['kernel', 'stock', 'ours', 'gradient', 'SIMD'], rows);
+}
+
+/** A Markdown table whose columns line up, as the formatter wants it. */
+function alignedTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |\n`;
+  return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('');
 }
