@@ -1,15 +1,13 @@
 import { floats } from '../kernels/index.js';
 import { type Candidates, type QueueCandidates, queueCandidates, takeWorkspace } from '../negatives/index.js';
-import { randomStream } from '../random.js';
 import type { MethodContext, MethodState } from './method.js';
 import { savedFloats, savedIntegers } from './saved-state.js';
 
-const PURPOSE_QUEUE = 0x9e;
-
 /**
- * MoCo's queue of earlier keys. It starts full of random directions that show no item, wraps around at any length, and
- * remembers whose key each row is: a queue longer than the data set holds older keys of the anchor's own item, which are
- * masked. All replicas push all keys, so their queues are equal.
+ * MoCo's queue of earlier keys. It starts empty (in CMC's code with random directions: far from all keys, they leave
+ * nothing to do but to draw all embeddings together), wraps around at any length, and remembers whose key each row is: a
+ * queue longer than the data set holds older keys of the anchor's own item, which are masked. All replicas push all
+ * keys, so their queues are equal.
  */
 export class KeyQueue {
   private readonly context: MethodContext;
@@ -17,9 +15,7 @@ export class KeyQueue {
 
   constructor(context: MethodContext, capacity: number) {
     this.context = context;
-    const dim = context.graph.head[2];
-    const random = randomStream(context.seed, PURPOSE_QUEUE);
-    this.queue = queueCandidates(context.kernels.heap, { capacity, dim, random });
+    this.queue = queueCandidates(context.kernels.heap, { capacity, dim: context.graph.head[2] });
   }
 
   get candidates(): Pick<Candidates, 'rows' | 'dim' | 'filled' | 'instanceIds'> {
@@ -44,7 +40,7 @@ export class KeyQueue {
   }
 
   restore(state: MethodState): void {
-    const ids = savedIntegers(state, 'queue.ids', this.queue.capacity);
+    const ids = savedIntegers(state, 'queue.ids');
     const rows = savedFloats(state, 'queue.rows', [ids.length, this.queue.dim]);
     this.queue.restore(rows, ids, savedIntegers(state, 'queue.next', 1)[0]!);
   }

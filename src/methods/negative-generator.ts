@@ -91,7 +91,10 @@ export class NegativeGenerator {
       }
     }
     this.inputs = tf.keep(tf.tensor2d(data, [items * perAnchor, width]));
-    const negatives = tf.tidy(() => this.forward(this.inputs!).dataSync<'float32'>().slice());
+    // Not returned from the tidy, which would look for tensors in every element.
+    const made = tf.tidy(() => this.forward(this.inputs!));
+    const negatives = made.dataSync<'float32'>().slice();
+    made.dispose();
     const { length } = negatives;
     const address = kernels.heap.malloc(8 * length);
     floats(kernels.heap, address, length).set(negatives);

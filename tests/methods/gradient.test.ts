@@ -39,7 +39,7 @@ const cases: readonly (readonly [method: string, what: string, objective: Object
   ['supervised', 'labels', supcon({ temperature: 0.5 }), tinyResnet()],
   ['moco', 'queue', moco({ ...atHalf, capacity: 20 }), tinyResnet()],
   ['moco', 'ring', ring({ ...wide, capacity: 20 }), tinyMobile()],
-  ['moco', 'mixes', mochi({ ...atHalf, capacity: 20, hardest: 8, warmup: 0 }), tinyResnet()],
+  ['moco', 'mixes', mochi({ ...atHalf, capacity: 20, hardest: 6, warmup: 0 }), tinyResnet()],
   ['moco', 'generated', generated({ ...atHalf, capacity: 20, perAnchor: 4, warmup: 0 }), tinyResnet()],
   ['instance', 'softmax', instance({ ...atHalf, draws: 12 }), tinyResnet()],
   ['instance', 'NCE', instance({ ...atHalf, draws: 12, loss: { kind: 'nce' } }), tinyMobile()],

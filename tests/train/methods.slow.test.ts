@@ -25,7 +25,7 @@ let data: TrainingData;
 const cases: readonly (readonly [string, string, Objective | undefined])[] = [
   ['simclr', 'a generator', generated({ perAnchor: 4, warmup: 0.2 })],
   ['supervised', 'its own objective', undefined],
-  ['moco', 'mixes', mochi({ capacity: 60, hardest: 16, warmup: 0 })],
+  ['moco', 'mixes', mochi({ capacity: 60, hardest: 7, warmup: 0 })],
   ['moco', 'a generator', generated({ perAnchor: 4, warmup: 0, capacity: 12 })],
   ['instance', 'a ring', ring({ draws: 20 })],
   ['instance', 'NCE', instance({ draws: 20, loss: { kind: 'nce' } })],
@@ -154,13 +154,13 @@ describe('a run', () => {
       );
       return error instanceof NearmissError ? error.code : undefined;
     };
-    // 14, 20 and 39 candidates.
+    // 14, 7 to 19, and 39 candidates; the mixes start when the queue holds 8.
     expect(await refused('simclr', ring({ outer: 0.05 }))).toBe('NM_NO_NEGATIVES');
     expect(await refused('moco', ring({ capacity: 20, outer: { schedule: 'linear', from: 1, to: 0.04 } }))).toBe(
       'NM_NO_NEGATIVES',
     );
     expect(await refused('instance', ring({ draws: 9, outer: 0.02 }))).toBe('NM_NO_NEGATIVES');
-    expect(await refused('moco', mochi({ capacity: 20, hardest: 21 }))).toBe('NM_TOO_FEW_CANDIDATES');
+    expect(await refused('moco', mochi({ capacity: 20, hardest: 9, warmup: 0 }))).toBe('NM_TOO_FEW_CANDIDATES');
   });
 
   it('keeps the code of an error that is found in a worker', async () => {
