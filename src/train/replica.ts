@@ -84,6 +84,13 @@ const KEEP = 0.9;
 const PURPOSE_AUGMENT = 0xa6;
 const PURPOSE_SOURCE = 0xa7;
 
+/** A copy of a tensor's values, and the end of the tensor. What a tidy returns it searches, element by element. */
+function takeData(tensor: tfCore.Tensor): Float32Array {
+  const data = tensor.dataSync<'float32'>().slice();
+  tensor.dispose();
+  return data;
+}
+
 /**
  * One replica of a data-parallel run: an encoder on its own tfjs backend, stepping in lockstep with the others. All
  * replicas hold equal weights, to the bit, after every step.
@@ -330,12 +337,13 @@ export class Replica {
   /** Feature maps float32 [count, height, width, channels] of pictures, norms on running statistics. */
   featureMaps(pictures: Uint8Array, size: number): { data: Float32Array; shape: [number, number, number, number] } {
     const { tf } = this;
-    return this.averaged(() =>
-      tf.tidy(() => {
-        const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size));
-        return { data: map.dataSync<'float32'>().slice(), shape: map.shape };
-      }),
-    );
+    return this.averaged(() => {
+      const map = tf.tidy(() =>
+        inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size)),
+      );
+      const data = takeData(map);
+      return { data, shape: map.shape };
+    });
   }
 
   /**
@@ -345,14 +353,14 @@ export class Replica {
   projections(pictures: Uint8Array, size: number): Float32Array {
     const { tf } = this;
     return this.averaged(() =>
-      tf.tidy(() => {
-        const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size));
-        const z = projectAll(tf, this.options.graph, this.weights.variables, averagePool(tf, map));
-        return tf
-          .mul(tf.concat(z, 1), 1 / Math.sqrt(z.length))
-          .dataSync<'float32'>()
-          .slice();
-      }),
+      takeData(
+        tf.tidy(() => {
+          const x = this.normalised(pictures, size);
+          const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, x);
+          const z = projectAll(tf, this.options.graph, this.weights.variables, averagePool(tf, map));
+          return tf.mul(tf.concat(z, 1), 1 / Math.sqrt(z.length));
+        }),
+      ),
     );
   }
 
