@@ -12,6 +12,11 @@ export interface Checkpoint {
   /** Steps taken. */
   readonly step: number;
   readonly state: ReplicaState;
+  /**
+   * Whether the kernels' multiply-adds rounded once (`fusesMultiplyAdd`): other kernels go on to other bits. Absent: not
+   * known.
+   */
+  readonly fusesMultiplyAdd?: boolean;
   /** Present once training has ended. */
   readonly readOut?: ReadOut;
 }
@@ -26,7 +31,7 @@ const OPTIMISER_PREFIX = 'optimiser.';
  * whole or not at all.
  */
 export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpoint: Checkpoint): Promise<void> {
-  const { state, readOut } = checkpoint;
+  const { state, readOut, fusesMultiplyAdd } = checkpoint;
   const tensors: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
   for (const [name, weight] of Object.entries(state.weights)) tensors[`encoder.${name}`] = weight;
   for (const [name, weight] of Object.entries(state.average ?? {})) tensors[`average.${name}`] = weight;
@@ -50,6 +55,7 @@ export async function writeCheckpoint(path: string, graph: EncoderGraph, checkpo
     encoder: graph.name,
     step: String(checkpoint.step),
     ...(state.adaptive === undefined ? {} : { adaptive: state.adaptive }),
+    ...(fusesMultiplyAdd === undefined ? {} : { multiplyAdd: fusesMultiplyAdd ? 'fused' : 'separate' }),
     ...(readOut ? { pool: String(readOut.pool) } : {}),
   };
   await writeFileAtomic(path, encodeSafetensors({ tensors, integers, metadata }));
@@ -81,7 +87,23 @@ export async function readCheckpoint(path: string, graph: EncoderGraph): Promise
     method: methodStateOf(file),
     ...(adaptive === undefined ? {} : { adaptive }),
   };
-  return { step, state, ...(readOut ? { readOut } : {}) };
+  const fusesMultiplyAdd = multiplyAddOf(file, path);
+  return {
+    step,
+    state,
+    ...(fusesMultiplyAdd === undefined ? {} : { fusesMultiplyAdd }),
+    ...(readOut ? { readOut } : {}),
+  };
+}
+
+function multiplyAddOf(file: TensorFile, path: string): boolean | undefined {
+  const found = file.metadata['multiplyAdd'];
+  if (found === undefined) return undefined;
+  if (found !== 'fused' && found !== 'separate') {
+    const message = `${path}: found multiplyAdd '${found}', allowed: fused, separate`;
+    throw new NearmissError('NM_CHECKPOINT_CORRUPT', message);
+  }
+  return found === 'fused';
 }
 
 function weightsOf(file: TensorFile, path: string, graph: EncoderGraph, prefix: string): Weights {

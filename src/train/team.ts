@@ -10,7 +10,8 @@ const FEATURE_CHUNK = 128;
 
 /** One worker thread and the requests it has not answered yet. */
 class Member {
-  readonly ready: Promise<void>;
+  /** Whether its kernels fuse multiply-adds; rejected where it does not start. */
+  readonly ready: Promise<boolean>;
   private readonly worker: Worker;
   private readonly waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
   private ended = false;
@@ -26,7 +27,7 @@ class Member {
         onFailure();
       };
       this.worker.on('message', (message: WorkerMessage) => {
-        if (message.type === 'ready') resolve();
+        if (message.type === 'ready') resolve(message.fusesMultiplyAdd);
         else if (message.type === 'step') onStep(message.figures);
         else if (message.type === 'answer') this.waiting.shift()?.resolve(message.value as never);
         else {
@@ -71,6 +72,8 @@ export class Team {
   /** SIMD tier of all members' kernels. */
   readonly tier: TrainingTier;
 
+  private fused = false;
+
   private constructor(options: ReplicaOptions, { tier, module }: TrainingModule) {
     this.exchange = options.exchange;
     this.tier = tier;
@@ -89,12 +92,18 @@ export class Team {
     // Compiled here for all: each thread's own probe could come out differently, and replicas must be equal to the bit.
     const team = new Team(options, await compileTraining(tier ? { tier } : {}));
     try {
-      await Promise.all(team.members.map((member) => member.ready));
+      const [fused] = await Promise.all(team.members.map((member) => member.ready));
+      team.fused = fused!;
     } catch (error) {
       await team.close();
       throw error;
     }
     return team;
+  }
+
+  /** True where the kernels' multiply-adds round once: all that the bits of results depend on in a tier. */
+  get fusesMultiplyAdd(): boolean {
+    return this.fused;
   }
 
   /**

@@ -1,12 +1,12 @@
 import { encoderByName, initialWeights } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import { methodByName, requireNegatives } from '../methods/index.js';
-import { writeCheckpoint } from './checkpoint.js';
+import { type Checkpoint, writeCheckpoint } from './checkpoint.js';
 import { checkEnough, checkLabels, type TrainingData, trainingLabels } from './data.js';
 import { allocateExchange } from './exchange.js';
 import { appendHistory, type HistoryLine, rewindHistory } from './history.js';
 import { fitReadOut } from './read-out.js';
-import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } from './replica.js';
+import { Replica, type ReplicaOptions, type StepFigures } from './replica.js';
 import { createRun, type Run, readRun, readRunSettings, runFiles, writeRunSettings } from './run.js';
 import { sameSettings, type TrainSettings, updateSettings } from './settings.js';
 import { Team } from './team.js';
@@ -54,15 +54,17 @@ const PROBE_STEPS = 8;
 /**
  * Trains an encoder on the CPU and leaves a run folder: settings, a checkpoint that a killed run resumes from to the
  * bit, and the history. Works in `settings.workers` threads. Errors: `NM_DATA_TOO_SMALL`,
- * `NM_LABELS_MISSING`, `NM_NO_NEGATIVES`, `NM_TOO_FEW_CANDIDATES`, `NM_RUN_EXISTS`, `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`, `NM_WORKER_FAILED`.
+ * `NM_LABELS_MISSING`, `NM_NO_NEGATIVES`, `NM_TOO_FEW_CANDIDATES`, `NM_RUN_EXISTS`, `NM_RUN_MISSING`, `NM_SETTINGS_CHANGED`,
+ * `NM_SIMD_UNSUPPORTED`, `NM_WORKER_FAILED`.
  */
 export async function train(settings: TrainSettings, data: TrainingData, options: TrainOptions): Promise<TrainOutcome> {
-  checkEnough(data, settings.batch);
+  const { batch } = settings;
+  checkEnough(data, batch);
   checkLabels(data, settings);
-  requireNegatives(settings.objective, { batch: settings.batch, items: data.rows.length });
+  requireNegatives(settings.objective, { batch, items: data.rows.length, steps: settings.steps });
   const files = runFiles(options.out);
   let resolved = settings;
-  let start: { step: number; state: ReplicaState } | undefined;
+  let start: Checkpoint | undefined;
   const evaluated = new Set<number>();
   if (options.resume) {
     resolved = await readRunSettings(options.out);
@@ -75,7 +77,7 @@ export async function train(settings: TrainSettings, data: TrainingData, options
       if (error instanceof NearmissError && error.code === 'NM_RUN_MISSING') return undefined;
       throw error;
     });
-    start = run ? { step: run.checkpoint.step, state: run.checkpoint.state } : undefined;
+    start = run?.checkpoint;
     const kept = await rewindHistory(files.history, start?.step ?? 0);
     for (const line of kept) if (line.type === 'evaluation') evaluated.add(line.step);
   } else {
@@ -84,8 +86,11 @@ export async function train(settings: TrainSettings, data: TrainingData, options
 
   const graph = encoderByName(resolved.encoder);
   const weights = initialWeights(graph, resolved.seed);
-  const team = await Team.start(replicaOptions(resolved, data, weights));
+  // Plain SIMD never fuses, on any machine: a run that began without goes on without.
+  const tier = start?.fusesMultiplyAdd === false ? 'plain' : undefined;
+  const team = await Team.start(replicaOptions(resolved, data, weights), tier);
   try {
+    checkMultiplyAdd(start, team, files.checkpoint);
     options.onProgress?.({
       type: 'phase',
       name: 'start',
@@ -98,6 +103,16 @@ export async function train(settings: TrainSettings, data: TrainingData, options
   } finally {
     await team.close();
   }
+}
+
+/** A resumed run equals an uninterrupted one to the bit, or is refused: weights of fused kernels need such kernels. */
+function checkMultiplyAdd(start: Checkpoint | undefined, team: Team, path: string): void {
+  if (!start?.fusesMultiplyAdd || team.fusesMultiplyAdd) return;
+  throw new NearmissError(
+    'NM_SIMD_UNSUPPORTED',
+    `${path}: found weights trained with fused multiply-adds, allowed here: separate ones (${team.tier} SIMD)`,
+    { hint: 'Resume on a processor with FMA, in Node 20.19 or newer, or start a new run here.' },
+  );
 }
 
 /** What every replica of a run is started with. */
@@ -252,6 +267,7 @@ class Trainer {
     await writeCheckpoint(files.checkpoint, encoderByName(settings.encoder), {
       step: this.step,
       state,
+      fusesMultiplyAdd: team.fusesMultiplyAdd,
       ...(readOut ? { readOut } : {}),
     });
     options.onProgress?.({ type: 'checkpoint', step: this.step, path: files.checkpoint });

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { poolGrid } from '../encoders/index.js';
 import { type ErrorCode, NearmissError } from '../errors.js';
-import type { TrainingTier } from '../kernels/index.js';
+import { fusesMultiplyAdd, type TrainingTier } from '../kernels/index.js';
 import { install } from '../tfjs/index.js';
 import { ExchangeBroken } from './exchange.js';
 import { Replica, type ReplicaOptions, type ReplicaState, type StepFigures } from './replica.js';
@@ -29,7 +29,7 @@ export interface WorkerAnswers {
 }
 
 export type WorkerMessage =
-  | { readonly type: 'ready' }
+  | { readonly type: 'ready'; readonly fusesMultiplyAdd: boolean }
   | { readonly type: 'step'; readonly figures: StepFigures }
   | { readonly type: 'answer'; readonly value: WorkerAnswers[WorkerRequest['type']] }
   | {
@@ -90,4 +90,4 @@ port.on('message', (request: WorkerRequest) => {
     send({ type: 'failed', message, code, stack, broken: error instanceof ExchangeBroken });
   }
 });
-send({ type: 'ready' });
+send({ type: 'ready', fusesMultiplyAdd: fusesMultiplyAdd(kernels.exports) });

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initialWeights, parameterCount, tinyMobile, tinyResnet } from '../../src/encoders/index.js';
 import { NearmissError } from '../../src/errors.js';
 import { readCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.js';
+import { decodeSafetensors, encodeSafetensors } from '../../src/train/safetensors.js';
 
 const graph = tinyResnet();
 const parameters = parameterCount(graph);
@@ -66,6 +67,17 @@ describe('checkpoints', () => {
     expect(read.readOut?.whitening?.dimensions).toBe(9);
     const [found, expected] = [read, checkpoint].map(digest);
     expect(found).toEqual(expected);
+  });
+
+  it.each([true, false, undefined])('keep whether multiply-adds were fused: %s', async (fusesMultiplyAdd) => {
+    const other = join(folder, 'arithmetic.safetensors');
+    const known = fusesMultiplyAdd === undefined ? {} : { fusesMultiplyAdd };
+    await writeCheckpoint(other, graph, { step: 1, state: { ...checkpoint.state, method: {} }, ...known });
+    expect((await readCheckpoint(other, graph)).fusesMultiplyAdd).toBe(fusesMultiplyAdd);
+    const file = decodeSafetensors(await readFile(other), other);
+    await writeFile(other, encodeSafetensors({ ...file, metadata: { ...file.metadata, multiplyAdd: 'thrice' } }));
+    expect(await code(readCheckpoint(other, graph))).toBe('NM_CHECKPOINT_CORRUPT');
+    await rm(other);
   });
 
   it('leave no temporary file behind', async () => {
