@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { initialWeights, tinyResnet, tinyResnetLab } from '../../src/encoders/index.js';
 import { NO_AUGMENTATION } from '../../src/images/index.js';
@@ -8,6 +9,9 @@ import { BatchOrder } from '../../src/train/batches.js';
 import { allocateExchange } from '../../src/train/exchange.js';
 import { Replica } from '../../src/train/replica.js';
 import { Team } from '../../src/train/team.js';
+
+/** Hashes are compared: megabytes compared number by number take long. */
+const sha256 = (data: Float32Array): string => createHash('sha256').update(data).digest('hex');
 
 function randomPixels(count: number): Uint8Array {
   const random = randomStream(4, count);
@@ -102,7 +106,7 @@ describe('data-parallel gradients', () => {
         await team.run({ from: 0, to: 1, steps: 10 }, () => undefined);
         const states = await team.states();
         // Replicas stay equal to the bit.
-        for (const state of states) expect(state.optimiser['m']).toEqual(states[0]!.optimiser['m']);
+        expect(new Set(states.map((state) => sha256(state.optimiser['m']!))).size).toBe(1);
         const running = Object.entries(states[0]!.weights).filter(([name]) => /\.(mean|variance)$/.test(name));
         return [states[0]!.optimiser['m']!, Float32Array.from(running.flatMap(([, { data }]) => [...data]))];
       } finally {
