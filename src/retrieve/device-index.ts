@@ -99,7 +99,7 @@ class FileIndex implements DeviceIndex {
     const single = isFloat32Array(queries);
     const found = this.engine.search(single ? [queries] : queries, {
       k,
-      mode,
+      mode: this.engine.lists ? mode : 'exact',
       ...(filter === undefined ? {} : { filter: this.#bitmap(filter) }),
       ...(radius === undefined ? {} : { radius }),
     });

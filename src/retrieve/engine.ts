@@ -20,6 +20,12 @@ export interface EngineOptions {
    * same numbers that were added, at once; what it throws ends the search and reaches its caller.
    */
   readonly readRow?: (row: number, into: Float32Array) => void;
+  /**
+   * Beside `readRow`: the vectors have a place in memory after all, and come there by `hold`, so that an engine of
+   * `addCodes` answers long before they are read. Writes the vectors of rows first … end - 1 into `into`
+   * [end - first, dimension]; those of removed rows may be left out.
+   */
+  readonly readRows?: (first: number, end: number, into: Float32Array) => void;
   /** Names the random rotation; codes of different seeds do not mix. Whole number from 0, default 0. */
   readonly seed?: number;
 }
@@ -104,6 +110,8 @@ export interface SearchEngine {
   readonly codeFormat: string;
   /** Bytes of the code of one row, as `codes` gives and `addCodes` takes them. */
   readonly codeBytes: number;
+  /** Whether the vectors of all rows are in memory. */
+  readonly holdsVectors: boolean;
   /** The lists of the last `buildLists`; undefined without, and after `compact` or `clear`. */
   readonly lists: ListReport | undefined;
   /**
@@ -130,6 +138,12 @@ export interface SearchEngine {
   isRemoved(row: number): boolean;
   /** Gives back the space of removed rows, keeping the order; returns each old row's new number, -1 for removed ones. */
   compact(): Int32Array;
+  /**
+   * Takes vectors of some more rows (about 2 MB) into memory by `readRows`; false once all are there, and without `readRows`.
+   *
+   * @throws `NM_VECTOR_INVALID`, and what `readRows` throws; the rows then stay outside
+   */
+  hold(): boolean;
   /** Removes everything; numbering starts again. */
   clear(): void;
   /** A copy of a row as it is searched (length 1 under cosine); undefined once removed. */

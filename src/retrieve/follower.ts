@@ -8,20 +8,22 @@ import { type JsonObject, vectorOf } from './items.js';
 import type { Statements, StoreState } from './sqlite-statements.js';
 import type { StoreInfo } from './store.js';
 
-/** Rows read at a time while everything is read. */
-const CHUNK = 4096;
+/** Rows read at a time while everything is read: their codes stay in the caches on the way. */
+const CHUNK = 1024;
+/** Up to this many bytes of vectors are taken into memory at once, more by and by. */
+const HOLD_AT_ONCE = 2 ** 20;
 /** Removed rows are given back once they are more than this and more than a quarter of all. */
 const COMPACT_FROM = 1024;
 
 /**
- * Rows row > ?1, at most CHUNK, as one blob of vectors and one of codes: far fewer calls than row by row. Their numbers are
+ * Rows ?1 < row <= ?2, at most CHUNK, as one blob of vectors and one of codes: far fewer calls than row by row. Their numbers are
  * gathered in the same pass, so each belongs to its vector; ORDER BY within the aggregates would sort, at twice the time.
  */
 const CHUNK_SQL = (vectors: boolean): string => `
   SELECT count(*), group_concat(row), max(row), min(length(vector)), max(length(vector)),
     ${vectors ? "CAST(group_concat(vector, '') AS BLOB)" : 'NULL'},
     count(code), min(length(code)), max(length(code)), CAST(group_concat(code, '') AS BLOB)
-  FROM (SELECT row, vector, code FROM items WHERE row > ?1 ORDER BY row LIMIT ${CHUNK})`;
+  FROM (SELECT row, vector, code FROM items WHERE row > ?1 AND row <= ?2 ORDER BY row LIMIT ${CHUNK})`;
 
 /**
  * Keeps an engine in memory equal to the items of a store's file: reads everything once, then only what was written since,
@@ -34,7 +36,7 @@ export class Follower {
   readonly #info: StoreInfo;
   readonly #sql: Statements;
   readonly #columns = new MetadataColumns();
-  /** True where the engine holds the vectors, false where it reads them from the file. */
+  /** True where the engine is to hold the vectors, false where it reads them from the file. */
   readonly #holds: boolean;
   readonly #db: Database.Database;
   readonly #written: Database.Statement;
@@ -91,6 +93,23 @@ export class Follower {
     return this.#columns.bitmap(filter, this.#engine.slots);
   }
 
+  /** Reads the vectors of engine rows first … end - 1, in the same transaction as the last `follow`. */
+  vectors(first: number, end: number, into: Float32Array): void {
+    const { dimension } = this.#engine;
+    const statement = this.#db.prepare(CHUNK_SQL(true)).raw();
+    const last = this.#numbers[end - 1]!;
+    for (let after = this.#numbers[first]! - 1; after < last; ) {
+      const chunk = readChunk(statement, after, last);
+      if (chunk.count === 0) break;
+      const vectors = vectorOf(chunk.vectors!);
+      for (const [i, number] of chunk.numbers.entries()) {
+        const at = this.#find(number) - first;
+        into.set(vectors.subarray(i * dimension, (i + 1) * dimension), at * dimension);
+      }
+      after = chunk.last;
+    }
+  }
+
   /** The file's row number of an engine row. */
   number(row: number): number {
     return this.#numbers[row]!;
@@ -104,18 +123,16 @@ export class Follower {
     const codesOnly = this.#db.prepare(CHUNK_SQL(false)).raw();
     const all = this.#db.prepare(CHUNK_SQL(true)).raw();
     for (let last = -1; ; ) {
-      let chunk = readChunk(this.#holds || !known ? all : codesOnly, last);
+      let chunk = readChunk(known ? codesOnly : all, last);
       if (chunk.count === 0) break;
       if (chunk.shortest !== dimension * 4 || chunk.longest !== dimension * 4) this.#refuse(last, chunk.last);
       const coded = known && chunk.coded === chunk.count && chunk.codesOf(codeBytes);
       if (!coded && !chunk.vectors) chunk = readChunk(all, last);
-      const vectors = chunk.vectors && vectorOf(chunk.vectors);
-      const first = coded
-        ? this.#engine.addCodes(chunk.codes!, this.#holds ? vectors : undefined)
-        : this.#engine.add(vectors!);
+      const first = coded ? this.#engine.addCodes(chunk.codes!) : this.#engine.add(vectorOf(chunk.vectors!));
       this.#number(first, chunk.numbers);
       last = chunk.last;
     }
+    if (this.#holds && this.#engine.slots * dimension * 4 <= HOLD_AT_ONCE) while (this.#engine.hold());
     if (!this.#columns.idle) this.#readMetadata();
   }
 
@@ -222,10 +239,10 @@ interface Chunk {
   codesOf(bytes: number): boolean;
 }
 
-function readChunk(statement: Database.Statement, after: number): Chunk {
-  const row = statement.get(after) as [number, string | null, ...number[]];
+function readChunk(statement: Database.Statement, after: number, until: number = Number.MAX_SAFE_INTEGER): Chunk {
+  const row = statement.get(after, until) as [number, string | null, ...number[]];
   const [count, text, last, shortest, longest, , coded, least, most] = row;
-  const numbers = Float64Array.from(text?.split(',') ?? [], Number);
+  const numbers = Float64Array.from(JSON.parse(`[${text ?? ''}]`) as number[]);
   if (numbers.some((number, i) => i > 0 && number <= numbers[i - 1]!)) {
     throw new Error('SQLite gave rows in another order than asked for');
   }

@@ -115,10 +115,10 @@ export function runSearch(
 /** Every row for the queries in `lanes` of a group of `count`. */
 function scanAll(searched: Searched, lanes: readonly number[], count: number, masked: number): void {
   const { kernels, segments, queries, live } = searched;
-  const { dimension, stride, outside } = segments.shape;
+  const { dimension, stride } = segments.shape;
   const { exports } = kernels;
   const end = live.slots;
-  const floats = !outside && end * dimension * 4 <= FLOAT_BYTES;
+  const floats = end * dimension * 4 <= FLOAT_BYTES && segments.firstOutside(end) < 0;
   // A lane of zeros in a panel could exclude no row; such groups go one by one.
   if (floats && lanes.length >= PANEL_FROM && lanes.length === count) {
     queries.pack(count);

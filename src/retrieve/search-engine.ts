@@ -55,6 +55,7 @@ class CodeEngine implements SearchEngine {
   readonly #queries: QueryBlocks;
   readonly #live: LiveRows = new LiveRows();
   readonly #readRow: EngineOptions['readRow'];
+  readonly #readRows: EngineOptions['readRows'];
   /** Address of the vector that `readRow` fills, and of the staging area. */
   readonly #read: number;
   readonly #stage: number;
@@ -63,7 +64,8 @@ class CodeEngine implements SearchEngine {
   #lists: Lists | undefined;
 
   constructor(kernels: RetrievalKernels, options: EngineOptions & { readonly metric: Metric; readonly seed: number }) {
-    const { dimension, metric, seed, readRow } = options;
+    const { dimension, metric, seed, readRow, readRows } = options;
+    if (readRows && !readRow) throw new NearmissError('NM_OPTION_INVALID', 'readRows: allowed: beside readRow');
     const stride = codeStride(dimension);
     this.dimension = dimension;
     this.metric = metric;
@@ -71,7 +73,10 @@ class CodeEngine implements SearchEngine {
     this.codeFormat = `${FORMAT} ${metric} ${dimension} ${seed}`;
     this.#kernels = kernels;
     this.#readRow = readRow;
-    this.#segments = new Segments(kernels, { dimension, stride, l2: metric === 'l2', outside: readRow !== undefined });
+    this.#readRows = readRows;
+    const late = readRows !== undefined;
+    const outside = readRow !== undefined && !late;
+    this.#segments = new Segments(kernels, { dimension, stride, l2: metric === 'l2', outside, late });
     this.#rotation = createRotation(this.#segments, seed);
     this.#queries = new QueryBlocks(kernels, this.#segments, this.#rotation);
     this.#read = this.#segments.take(dimension * 4);
@@ -95,6 +100,10 @@ class CodeEngine implements SearchEngine {
     return this.#segments.rowBytes;
   }
 
+  get holdsVectors(): boolean {
+    return this.#segments.firstOutside(this.slots) < 0;
+  }
+
   get lists(): ListReport | undefined {
     return this.#lists?.report;
   }
@@ -104,6 +113,9 @@ class CodeEngine implements SearchEngine {
     const matrix = vectorMatrix(vectors, dimension, 'vectors');
     checkRows(matrix, dimension, metric, (row) => `vector ${row}`);
     const first = this.#grow(matrix.length / dimension);
+    this.#segments.each(first, this.slots, (block, from) => {
+      if (from === 0) this.#segments.setHeld(block, true); // nothing of it is outside
+    });
     this.#encode(first, matrix);
     return first;
   }
@@ -136,6 +148,7 @@ class CodeEngine implements SearchEngine {
     this.#segments.reserve(first + count);
     const step = Math.floor(this.#stageBytes / codeBytes);
     this.#segments.each(first, first + count, (block, from, to, position) => {
+      this.#segments.setHeld(block, false);
       for (let start = from; start < to; start += step) {
         const rows = Math.min(step, to - start);
         const row = position - first + start - from;
@@ -220,6 +233,24 @@ class CodeEngine implements SearchEngine {
     return moved;
   }
 
+  hold(): boolean {
+    const { dimension, metric } = this;
+    const position = this.#readRows ? this.#segments.firstOutside(this.slots) : -1;
+    if (position < 0) return false;
+    const block = this.#segments.block(position);
+    const end = Math.min(position + this.#segments.rows, this.slots);
+    const vectors = this.#segments.place(block, end - position).fill(0);
+    if (this.#lists) {
+      for (const [i, row] of this.#segments.numbers(block, end - position).entries()) {
+        if (this.#live.isLive(row)) this.#readRow!(row, vectors.subarray(i * dimension, (i + 1) * dimension));
+      }
+    } else this.#readRows!(position, end, vectors);
+    checkRows(vectors, dimension, metric, (row) => `vector at ${position + row}`);
+    if (metric === 'cosine') normaliseRows(vectors, dimension);
+    this.#segments.setHeld(block, true);
+    return !this.holdsVectors;
+  }
+
   clear(): void {
     this.#live.clear();
     this.#segments.forgetNumbers();
@@ -229,8 +260,9 @@ class CodeEngine implements SearchEngine {
   vector(row: number): Float32Array | undefined {
     this.#live.check(row);
     if (!this.#live.isLive(row)) return undefined;
-    if (this.#readRow) return this.#fill(row).slice();
-    return this.#segments.vector(this.#position(row)).slice();
+    const position = this.#position(row);
+    const held = this.#segments.holds(this.#segments.block(position));
+    return (held ? this.#segments.vector(position) : this.#fill(row)).slice();
   }
 
   search(queries: Vectors, options: EngineSearch = {}): EngineHits {
@@ -334,10 +366,11 @@ class CodeEngine implements SearchEngine {
   /** Encodes a matrix into positions from `first` on. */
   #encode(first: number, matrix: Float32Array): void {
     const { dimension, metric } = this;
-    const { stride, outside } = this.#segments.shape;
+    const { stride } = this.#segments.shape;
     const { block, rounds, signs, scratch } = this.#rotation;
     const step = Math.floor(this.#stageBytes / (dimension * 4));
     this.#segments.each(first, first + matrix.length / dimension, (segment, from, to, position) => {
+      const outside = !this.#segments.holds(segment);
       for (let start = from; start < to; start += step) {
         const count = Math.min(step, to - start);
         const row = position - first + start - from;

@@ -16,6 +16,8 @@ export interface RowShape {
   readonly l2: boolean;
   /** Whether vectors are left outside. */
   readonly outside: boolean;
+  /** Whether vectors have a place that is empty at first: each segment says by `holds` whether they are in it. */
+  readonly late?: boolean;
 }
 
 /**
@@ -34,6 +36,8 @@ export class Segments {
   readonly #shift: number;
   /** Addresses of segment blocks. */
   readonly #blocks: number[] = [];
+  /** Addresses of the places of vectors, a segment; 0 where they are left outside. */
+  readonly #places: number[] = [];
   #top = 64;
 
   constructor(kernels: RetrievalKernels, shape: RowShape) {
@@ -88,9 +92,14 @@ export class Segments {
   }
 
   #segment(): number {
-    const { dimension, stride, l2, outside } = this.shape;
+    const { dimension, stride, l2, outside, late } = this.shape;
     const block = this.take(SEGMENT.bytes);
     const words = this.rows * 4;
+    const place = (): number => {
+      const at = outside ? 0 : this.take(this.rows * dimension * 4);
+      this.#places.push(at);
+      return late ? 0 : at;
+    };
     const fields: [number, number][] = [
       [SEGMENT.mask, this.take(this.rows / 8)],
       [SEGMENT.scales, this.take(words)],
@@ -99,7 +108,7 @@ export class Segments {
       [SEGMENT.norms, this.take(words)],
       [SEGMENT.offsets, l2 ? this.take(words) : 0],
       [SEGMENT.codes, this.take(this.rows * stride)],
-      [SEGMENT.vectors, outside ? 0 : this.take(this.rows * dimension * 4)],
+      [SEGMENT.vectors, place()],
       [SEGMENT.numbers, 0],
       [SEGMENT.first, this.#blocks.length * this.rows],
     ];
@@ -159,6 +168,29 @@ export class Segments {
     return new Uint32Array(this.memory, block + field, 1)[0]!;
   }
 
+  /** Whether the vectors of a segment are in memory. */
+  holds(block: number): boolean {
+    return this.address(block, SEGMENT.vectors) !== 0;
+  }
+
+  /** Begins or ceases to take the vectors of a segment from its place, where that is to be decided late. */
+  setHeld(block: number, held: boolean): void {
+    if (!this.shape.late) return;
+    const place = this.#places[this.#blocks.indexOf(block)]!;
+    new Uint32Array(this.memory, block + SEGMENT.vectors, 1)[0] = held ? place : 0;
+  }
+
+  /** The place of the vectors of a segment, as a view of its first `rows` rows that is void once memory grows. */
+  place(block: number, rows: number): Float32Array {
+    return new Float32Array(this.memory, this.#places[this.#blocks.indexOf(block)]!, rows * this.shape.dimension);
+  }
+
+  /** The first position below `end` whose segment has no vectors in memory; -1 if all have. */
+  firstOutside(end: number): number {
+    const index = this.#blocks.findIndex((block, i) => i << this.#shift < end && !this.holds(block));
+    return index < 0 ? -1 : index << this.#shift;
+  }
+
   /** The vector at a position, as a view that is void once memory grows. */
   vector(position: number): Float32Array {
     const { dimension } = this.shape;
@@ -182,6 +214,15 @@ export class Segments {
     });
   }
 
+  /** The row numbers of the first `count` positions of a segment. */
+  numbers(block: number, count: number): Int32Array {
+    const numbers = this.address(block, SEGMENT.numbers);
+    const first = this.address(block, SEGMENT.first);
+    return numbers
+      ? new Int32Array(this.memory, numbers, count).slice()
+      : Int32Array.from({ length: count }, (_, i) => first + i);
+  }
+
   /** Makes every position its row's number again. */
   forgetNumbers(): void {
     for (const [i, block] of this.#blocks.entries()) {
@@ -192,9 +233,14 @@ export class Segments {
     }
   }
 
-  /** Moves rows so that position p gets what was at from[p], a permutation of 0 … from.length - 1. */
+  /**
+   * Moves rows so that position p gets what was at from[p], a permutation of 0 … from.length - 1. Vectors that are not all
+   * in memory are all taken to be outside from then on.
+   */
   reorder(from: Int32Array): void {
-    const { dimension, stride, l2, outside } = this.shape;
+    const { dimension, stride, l2 } = this.shape;
+    const outside = this.firstOutside(from.length) >= 0;
+    if (outside) for (const block of this.#blocks) this.setHeld(block, false);
     const bytes = new Uint8Array(this.memory);
     const parts: [number, number][] = [
       [SEGMENT.codes, stride],

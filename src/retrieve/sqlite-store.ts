@@ -38,8 +38,9 @@ export interface OpenOptions {
   /** How long to wait for another process's transaction, ms, 0 … 600,000. Default 5,000. */
   readonly busyTimeout?: number;
   /**
-   * Where searches take the float32 vectors from. `memory` (default): all are held there. `disk`: only their codes are, about
-   * a quarter of the space, and the hundred or so vectors that a search needs are read from the file.
+   * Where searches take the float32 vectors from. `memory` (default): all come there, in the background, after their codes
+   * have been read and searches are answered. `disk`: only their codes do, about a quarter of the space, and the hundred or so
+   * vectors that a search needs are read from the file.
    */
   readonly vectors?: 'memory' | 'disk';
   /** SIMD tier of the search; default: the best this engine has. */
@@ -63,7 +64,7 @@ const REMOVALS_KEPT = 16_384;
 
 /**
  * Opens a store in an SQLite file (WAL): one process writes at a time, any number read and see its writes in their next
- * call. Vectors come into memory with the first search (`refresh` does it earlier). Calls run on this thread.
+ * call. Codes come into memory with the first search (`refresh` does it earlier), vectors after it. Calls run on this thread.
  *
  * @throws `NM_STORE_MISSING`, `NM_STORE_INVALID` (not a store, or damaged), `NM_STORE_VERSION` (written by a newer
  *   nearmiss), `NM_ENCODER_MISMATCH`, `NM_STORE_BUSY`, `NM_STORE_WRITE_FAILED`, `NM_OPTION_INVALID`
@@ -90,10 +91,12 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
       const [bytes] = sql.vector.get(follower.number(row)) as [Uint8Array];
       into.set(vectorOf(bytes));
     };
-    const engine = createSearchEngine(await kernels(), { dimension, metric, ...(holdsVectors ? {} : { readRow }) });
+    const readRows = (first: number, end: number, into: Float32Array): void => follower.vectors(first, end, into);
+    const reading = holdsVectors ? { readRow, readRows } : { readRow };
+    const engine = createSearchEngine(await kernels(), { dimension, metric, ...reading });
     const follower = new Follower(db, sql, engine, { path, info, holdsVectors });
     const coder = readOnly ? undefined : new Coder(createSearchEngine(await kernels(), { dimension, metric }));
-    return new FileStore(path, info, engine, { db, sql, follower, coder });
+    return new FileStore(path, info, engine, { db, sql, follower, coder, holdsVectors });
   } catch (error) {
     db.close();
     throw storeError(path, error);
@@ -107,6 +110,8 @@ interface Connection {
   readonly follower: Follower;
   /** Makes the codes of what is written; undefined where the store is for reading only. */
   readonly coder: Coder | undefined;
+  /** Whether the engine is to hold the vectors. */
+  readonly holdsVectors: boolean;
 }
 
 /** What a transaction did, for the count of items and the memory of removals. */
@@ -123,6 +128,8 @@ class FileStore implements SqliteStore {
   #open: Connection | undefined;
   /** While lists are built, the engine must not change. */
   #building: Promise<unknown> = Promise.resolve();
+  /** The next step of taking vectors into memory. */
+  #holding: NodeJS.Immediate | undefined;
 
   constructor(path: string, info: StoreInfo, engine: SearchEngine, connection: Connection) {
     this.path = path;
@@ -216,13 +223,12 @@ class FileStore implements SqliteStore {
     checkSearch(radius, mode, this.info.metric);
     if (filter !== undefined) checkFilter(filter);
     if (fingerprint !== undefined) this.checkEncoder(fingerprint);
-    await this.#building;
+    await this.#built();
     const single = isFloat32Array(queries);
-    return this.#snapshot(({ sql, follower }) => {
-      follower.follow(sql.state());
+    return this.#current(({ sql, follower }) => {
       const found = this.#engine.search(single ? [queries] : queries, {
         k,
-        mode,
+        mode: this.#engine.lists ? mode : 'exact',
         ...(filter === undefined ? {} : { filter: follower.bitmap(filter) }),
         ...(radius === undefined ? {} : { radius }),
       });
@@ -232,12 +238,15 @@ class FileStore implements SqliteStore {
   }
 
   async refresh(): Promise<void> {
-    await this.#building;
-    this.#snapshot(({ sql, follower }) => follower.follow(sql.state()));
+    await this.#built();
+    this.#current(() => undefined);
   }
 
   async buildLists(options: ListOptions = {}): Promise<ListReport> {
     await this.refresh();
+    while (this.#current(() => this.#engine.hold())) await new Promise((resolve) => setImmediate(resolve));
+    clearImmediate(this.#holding);
+    this.#holding = undefined;
     const building = this.#engine.buildLists(options);
     this.#building = building.catch(() => undefined);
     return building;
@@ -290,6 +299,7 @@ class FileStore implements SqliteStore {
     const open = this.#open;
     if (!open) return;
     this.#open = undefined;
+    clearImmediate(this.#holding);
     this.#engine.clear();
     try {
       if (!open.coder) return;
@@ -301,6 +311,14 @@ class FileStore implements SqliteStore {
       throw storeError(this.path, error);
     } finally {
       open.db.close();
+    }
+  }
+
+  /** Waits until no lists are being built, whoever began meanwhile. */
+  async #built(): Promise<void> {
+    for (let awaited: unknown; awaited !== this.#building; ) {
+      awaited = this.#building;
+      await awaited;
     }
   }
 
@@ -328,6 +346,29 @@ class FileStore implements SqliteStore {
   /** Several reads of one state of the store. */
   #snapshot<T>(body: (open: Connection) => T): T {
     return this.#read((open) => transaction(open.db, 'DEFERRED', () => body(open)));
+  }
+
+  /** Reads one state of the store, which the engine has been brought to. */
+  #current<T>(body: (open: Connection) => T): T {
+    const result = this.#snapshot((open) => {
+      open.follower.follow(open.sql.state());
+      return body(open);
+    });
+    this.#holdSoon();
+    return result;
+  }
+
+  /** Takes vectors into memory between other work, for as long as the process has some. */
+  #holdSoon(): void {
+    if (!this.#open?.holdsVectors || this.#holding || this.#engine.holdsVectors) return;
+    this.#holding = setImmediate(() => {
+      this.#holding = undefined;
+      try {
+        this.#current(() => this.#engine.hold());
+      } catch {
+        // The vectors stay in the file; a search that needs what cannot be read there says so.
+      }
+    }).unref();
   }
 
   /** One transaction, in which `body` writes under the number `change`; `keep` removals are remembered for readers. */

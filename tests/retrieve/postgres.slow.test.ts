@@ -45,10 +45,14 @@ function run(store: PostgresStore, text: string, values?: unknown[]): Promise<Re
   return store.connections.use((session) => session.query(text, values));
 }
 
-describeStore('PostgreSQL', async () => {
-  const schema = newSchema();
-  return { open: (options = {}) => open(schema, options), remove: async () => undefined };
-});
+describeStore(
+  'PostgreSQL',
+  async () => {
+    const schema = newSchema();
+    return { open: (options = {}) => open(schema, options), remove: async () => undefined };
+  },
+  4,
+);
 
 describe('PostgreSQL store', () => {
   it('finds the ids that a store in SQLite finds', async () => {

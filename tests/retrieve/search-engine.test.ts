@@ -303,6 +303,72 @@ describe('search engine', () => {
     expect(engine.reads()).toBeLessThan(200);
   });
 
+  it.each(['as they lie', 'compacted on the way', 'in lists on the way'])(
+    'answers alike while vectors come into memory, %s',
+    async (way) => {
+      const dimension = 64;
+      const rows = vectorsOf('gaussian', 20_000, dimension, 17);
+      const queries = vectorsOf('gaussian', 5, dimension, 18);
+      const engine = await engineOf({ dimension });
+      engine.add(rows);
+      let numbers = Int32Array.from({ length: 20_000 }, (_, row) => row);
+      let reads = 0;
+      const late = await engineOf({
+        dimension,
+        readRow: (row, into) => {
+          reads += 1;
+          const number = numbers[row]!;
+          into.set(rows.subarray(number * dimension, (number + 1) * dimension));
+        },
+        readRows: (first, end, into) => {
+          for (let row = first; row < end; row++) {
+            if (late.isRemoved(row)) continue;
+            const number = numbers[row]!;
+            into.set(rows.subarray(number * dimension, (number + 1) * dimension), (row - first) * dimension);
+          }
+        },
+      });
+      expect(late.addCodes(engine.codes(0, 20_000))).toBe(0);
+      const same = (): void => {
+        const [ours, theirs] = [late.search(queries, { k: 20 }), engine.search(queries, { k: 20 })];
+        expect(ours).toEqual(theirs);
+      };
+      const removed = Array.from({ length: 3000 }, (_, i) => i * 5);
+      for (const each of [engine, late]) each.remove(removed);
+      same();
+      expect(reads).toBeGreaterThan(0);
+      expect(late.hold()).toBe(true);
+      same();
+      if (way === 'compacted on the way') {
+        for (const each of [engine, late]) {
+          const moved = each.compact();
+          if (each === late) numbers = numbers.filter((_, row) => moved[row]! >= 0);
+        }
+        same();
+      } else if (way === 'in lists on the way') {
+        for (const each of [engine, late]) await each.buildLists({ lists: 8 });
+        same();
+      }
+      while (late.hold()) same();
+      expect(late.holdsVectors).toBe(true);
+      reads = 0;
+      same();
+      const last = late.slots - 1;
+      expect(late.vector(last)).toEqual(engine.vector(last));
+      const more = vectorsOf('gaussian', 9000, dimension, 19);
+      for (const each of [engine, late]) {
+        each.add(more);
+        each.replace(7, more.subarray(0, dimension));
+      }
+      same();
+      expect([reads, late.hold(), late.holdsVectors]).toEqual([0, false, true]);
+    },
+  );
+
+  it('takes no readRows without readRow', async () => {
+    await expect(engineOf({ dimension: 2, readRows: () => undefined })).rejects.toThrow(code('NM_OPTION_INVALID'));
+  });
+
   it('passes on what reading a row throws, and goes on afterwards', async () => {
     const rows = vectorsOf('gaussian', 200, 8, 15);
     let broken = true;

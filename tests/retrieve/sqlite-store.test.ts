@@ -26,6 +26,19 @@ describeStore('SQLite', async () => {
   return { open: (options) => openStore(path, options), remove: () => rm(path, { force: true }) };
 });
 
+describeStore(
+  'SQLite, vectors on disk',
+  async () => {
+    places += 1;
+    const path = join(folder, `disk ${places}.db`);
+    return {
+      open: (options) => openStore(path, { ...options, vectors: 'disk' }),
+      remove: () => rm(path, { force: true }),
+    };
+  },
+  3,
+);
+
 async function filled(name: string, count = 3): Promise<string> {
   const path = join(folder, name);
   const store = await openStore(path, { create: ENCODER });
@@ -187,6 +200,76 @@ describe('SQLite store file', () => {
     expect((await reader.search(Float32Array.of(-1), { k: 2 })).map(({ id }) => id)).toEqual(['id19990', 'id19991']);
     expect((await reader.search(Float32Array.of(1), { k: 1000 })).length).toBe(10);
     await reader.close();
+    await store.close();
+  });
+
+  it('answers alike with vectors on disk, on their way into memory, and there, while another writes', async () => {
+    const path = join(folder, 'late.db');
+    const dimension = 64;
+    const store = await openStore(path, { create: { fingerprint: 'f', dimension } });
+    const vectors = gaussian(20_000 * dimension, randomStream(43));
+    const some = (first: number, end: number): Parameters<SqliteStore['upsert']>[0] =>
+      Array.from({ length: end - first }, (_, i) => ({
+        id: `id${first + i}`,
+        vector: vectors.subarray((first + i) * dimension, (first + i + 1) * dimension),
+      }));
+    await store.upsert(some(0, 18_000));
+    const queries = Array.from({ length: 4 }, (_, i) => gaussian(dimension, randomStream(44, i)));
+    const readers = [await openStore(path, { vectors: 'disk' }), await openStore(path), await openStore(path)];
+    // the last has all vectors before anything is written, the one before is amid it
+    for (const [i, reader] of readers.entries()) {
+      await reader.search(queries);
+      for (let turn = 0; i === 2 && turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const expected = await store.search(queries, { k: 20 });
+    for (const reader of readers) expect(await reader.search(queries, { k: 20 })).toEqual(expected);
+    await store.delete(expected.flatMap((hits) => hits.slice(0, 5).map(({ id }) => id)));
+    await store.upsert(some(18_000, 20_000));
+    // one item takes the place of another, whose code is then no bound of its vector
+    await store.upsert([{ id: 'id77', vector: queries[0]! }]);
+    const after = await store.search(queries, { k: 20 });
+    expect(after[0]![0]!.id).toBe('id77');
+    for (const reader of readers) {
+      expect(await reader.search(queries, { k: 20 })).toEqual(after);
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      expect(await reader.search(queries, { k: 20 })).toEqual(after);
+      await reader.close();
+    }
+    await store.close();
+  });
+
+  it.each(['memory', 'disk'] as const)('searches in lists, and finds later items too, vectors in %s', async (place) => {
+    const path = join(folder, `lists-${place}.db`);
+    const dimension = 32;
+    const store = await openStore(path, { create: { fingerprint: 'f', dimension }, vectors: place });
+    const centres = gaussian(20 * dimension, randomStream(45));
+    const noise = gaussian(4000 * dimension, randomStream(46));
+    const ids = Array.from({ length: 4000 }, (_, i) => `id${i}`);
+    const vector = (i: number): Float32Array =>
+      Float32Array.from(
+        { length: dimension },
+        (_, j) => centres[(i % 20) * dimension + j]! + noise[i * dimension + j]! / 4,
+      );
+    await store.upsert(ids.map((id, i) => ({ id, vector: vector(i), metadata: { part: i % 50 } })));
+    expect((await store.search(vector(3), { mode: 'approximate' }))[0]!.id).toBe('id3'); // exact without lists
+    const building = store.buildLists({ recall: 0.95, lists: 20 });
+    const meanwhile = store.search(vector(3), { k: 10, mode: 'approximate' }); // waits for the lists
+    const report = await building;
+    expect(report).toMatchObject({ lists: 20, rows: 4000 });
+    expect(report.recall).toBeGreaterThanOrEqual(0.95);
+    expect(report.probes).toBeLessThan(20);
+    expect((await meanwhile)[0]!.id).toBe('id3');
+    const queries = Array.from({ length: 50 }, (_, i) => vector(i * 79));
+    const found = async (mode: 'exact' | 'approximate'): Promise<string[]> =>
+      (await store.search(queries, { k: 10, mode })).flatMap((hits, q) => hits.map(({ id }) => `${q} ${id}`));
+    const exact = new Set(await found('exact'));
+    expect((await found('approximate')).filter((hit) => exact.has(hit)).length).toBeGreaterThan(450);
+    const filter = { op: 'eq', field: 'part', value: 7 } as const;
+    expect(await store.search(vector(0), { k: 80, filter, mode: 'approximate' })).toHaveLength(80);
+    await store.upsert([{ id: 'later', vector: vector(3) }]);
+    await store.delete(['id3']);
+    const [first] = await store.search(vector(3), { k: 1, mode: 'approximate' });
+    expect(first).toMatchObject({ id: 'later' });
     await store.close();
   });
 

@@ -75,8 +75,12 @@ export const arbitraryFilter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter 
   };
 }).filter;
 
-/** What every store does, whatever keeps its items. */
-export function describeStore(name: string, newPlace: () => Promise<StorePlace>): void {
+/**
+ * What every store does, whatever keeps its items.
+ *
+ * @param thrift divides the number of random cases, for stores that are slow or differ little from one that has them all
+ */
+export function describeStore(name: string, newPlace: () => Promise<StorePlace>, thrift = 1): void {
   describe(`${name}: what every store does`, () => {
     const cleanup: (() => Promise<void>)[] = [];
     afterEach(async () => {
@@ -224,7 +228,7 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
           for (const store of stores) await store.close();
           await at.remove();
         }),
-        { numRuns: 15 },
+        { numRuns: Math.ceil(15 / thrift) },
       );
     });
 
@@ -404,7 +408,7 @@ export function describeStore(name: string, newPlace: () => Promise<StorePlace>)
           const best = bruteForce(matrix, probe, 4, k).map((row) => live[row]!.id);
           expect((await store.search(probe, { k, filter })).map(({ id }) => id)).toEqual(best);
         }),
-        { numRuns: 60 },
+        { numRuns: Math.ceil(60 / thrift) },
       );
     });
 
