@@ -9,8 +9,8 @@ type Tf = typeof tfCore;
 /** Which kernels are loaded, from where, and how exact they are; `tier` and `modules` as for `loadTrainingKernels`. */
 export interface InstallOptions extends LoadOptions {
   /**
-   * True keeps to algorithms as exact as a plain float32 sum. Default false: 3x3 convolutions without stride use
-   * Winograd's F(4x4, 3x3), several times faster, with a relative error about 1e-5.
+   * True keeps 3x3 convolutions as exact as a plain float32 sum: F(2x2, 3x3) without stride, direct sums with stride 2.
+   * Default false: Winograd's F(4x4, 3x3) and phases, up to several times faster, with relative errors up to 1e-5.
    */
   readonly precise?: boolean;
 }
