@@ -1,4 +1,4 @@
-// `node in-node.cjs stock|plain|relaxed <file for the results> <folder of tfjs's .wasm files>`
+// `node in-node.cjs stock|plain|relaxed|paired <file for the results> <folder of tfjs's .wasm files>`
 import { writeFileSync } from 'node:fs';
 import { runSuite, type SuiteMode } from './suite.js';
 

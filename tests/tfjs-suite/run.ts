@@ -1,5 +1,5 @@
 // `npm run test:tfjs [-- --chromium]`: tfjs-core's own suite on the stock WASM backend, then with `install(tf)` in each
-// SIMD tier, in Node or in headless Chromium. Ends with 1 where a spec that passed on stock fails, a gradient or training
+// tier, in Node (the paired one too, where it is) or in headless Chromium. Ends with 1 where a spec that passed on stock fails, a gradient or training
 // spec fails, or another one without an exclusion, and with 2 where there is no Chromium.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { parseArgs, promisify } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
 import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { chromiumPath, openPage } from '../chromium.js';
+import { PAIRED_MISSING, TESTED_TIERS } from '../kernels/tiers.js';
 import { EXCLUSIONS, exclusionOf } from './exclusions.js';
 import type {} from './in-page.js';
 import type { SpecResult, SuiteMode, SuiteResult } from './suite.js';
@@ -158,11 +159,18 @@ try {
   };
   const stock = await timed('stock');
   const found: string[] = [];
-  for (const tier of SIMD_TIERS) {
+  // The paired tier is of Node alone.
+  const tiers = options.chromium ? SIMD_TIERS : TESTED_TIERS;
+  if (!options.chromium && PAIRED_MISSING) {
+    const text = `paired SIMD did not run: ${PAIRED_MISSING}`;
+    if (process.env['NEARMISS_REQUIRE_PAIRED']) found.push(text);
+    else console.log(text);
+  }
+  for (const tier of tiers) {
     const ours = await timed(tier);
     for (const { specs, message, reason } of EXCLUSIONS) {
       const count = failed(ours.specs).filter((spec) => exclusionOf(spec)?.specs === specs).length;
-      if (tier === SIMD_TIERS[0] && count > 0) console.log(`  ${count} excluded (${message.source}): ${reason}`);
+      if (tier === tiers[0] && count > 0) console.log(`  ${count} excluded (${message.source}): ${reason}`);
     }
     found.push(...complaints(tier, stock, ours, options.chromium));
   }

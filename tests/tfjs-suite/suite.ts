@@ -6,11 +6,11 @@ import { setTestEnvs } from '@tensorflow/tfjs-core/dist/jasmine_util.js';
 import '@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import jasmineRequire from 'jasmine-core/lib/jasmine-core/jasmine.js';
-import type { SimdTier } from '../../src/kernels/index.js';
+import type { TrainingTier } from '../../src/kernels/index.js';
 import { type InstallOptions, install } from '../../src/tfjs/index.js';
 
 /** The stock backend, or `install(tf)` in a tier. */
-export type SuiteMode = 'stock' | SimdTier;
+export type SuiteMode = 'stock' | TrainingTier;
 
 export interface SpecResult {
   readonly name: string;
