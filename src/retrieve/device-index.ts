@@ -3,13 +3,14 @@ import { MAX_TOP } from '../kernels/retrieval-layout.js';
 import { MetadataColumns } from './columns.js';
 import { type DeviceIndexHeader, readSections, type Sections } from './device-index-format.js';
 import { checkFingerprint } from './encoder-identity.js';
-import type { EngineHits, SearchEngine } from './engine.js';
+import type { SearchEngine } from './engine.js';
 import { checkFilter, type Filter } from './filter.js';
 import { floatsOfHalves } from './half.js';
+import { readHits } from './hits.js';
 import { type JsonObject, vectorOf } from './items.js';
 import { createSearchEngine } from './search-engine.js';
 import { checkSearch } from './search-options.js';
-import type { Hit, SearchOptions, StoredItem, StoreEncoder } from './store.js';
+import type { Hits, SearchOptions, StoredItem, StoreEncoder } from './store.js';
 import { checkWhole, isFloat32Array, type Metric } from './vectors.js';
 
 /** Rows that pass into the engine at a time. */
@@ -27,8 +28,8 @@ export interface DeviceIndex {
    *
    * @throws `NM_FILTER_INVALID`, `NM_OPTION_INVALID`, `NM_SHAPE_MISMATCH`, `NM_VECTOR_INVALID`, `NM_ENCODER_MISMATCH`
    */
-  search(query: Float32Array, options?: SearchOptions): Hit[];
-  search(queries: readonly Float32Array[], options?: SearchOptions): Hit[][];
+  search(query: Float32Array, options?: SearchOptions): Hits;
+  search(queries: readonly Float32Array[], options?: SearchOptions): Hits[];
   get(id: string): Omit<StoredItem, 'hash'> | undefined;
   /** The id of a row, 0 … count - 1; rows are in the byte order of ids. */
   id(row: number): string;
@@ -88,9 +89,9 @@ class FileIndex implements DeviceIndex {
     checkFingerprint('index', this.info, fingerprint);
   }
 
-  search(query: Float32Array, options?: SearchOptions): Hit[];
-  search(queries: readonly Float32Array[], options?: SearchOptions): Hit[][];
-  search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Hit[] | Hit[][] {
+  search(query: Float32Array, options?: SearchOptions): Hits;
+  search(queries: readonly Float32Array[], options?: SearchOptions): Hits[];
+  search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Hits | Hits[] {
     const { k = 10, filter, radius, mode = 'exact', fingerprint } = options;
     checkWhole('k', k, 1, MAX_TOP);
     checkSearch(radius, mode, this.info.metric);
@@ -103,7 +104,7 @@ class FileIndex implements DeviceIndex {
       ...(filter === undefined ? {} : { filter: this.#bitmap(filter) }),
       ...(radius === undefined ? {} : { radius }),
     });
-    const lists = this.#hits(found);
+    const lists = readHits(found, (row) => ({ id: this.#ids.at(row), metadata: this.#metadataOf(row) }));
     return single ? lists[0]! : lists;
   }
 
@@ -128,15 +129,6 @@ class FileIndex implements DeviceIndex {
 
   #metadataOf(row: number): JsonObject {
     return JSON.parse(this.#metadata.at(row)) as JsonObject;
-  }
-
-  #hits({ width, found, rows, scores }: EngineHits): Hit[][] {
-    return Array.from(found, (count, query) =>
-      Array.from({ length: count }, (_, i) => {
-        const row = rows[query * width + i]!;
-        return { id: this.#ids.at(row), score: scores[query * width + i]!, metadata: this.#metadataOf(row) };
-      }),
-    );
   }
 }
 

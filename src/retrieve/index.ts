@@ -30,6 +30,7 @@ export { type ShareOptions, type ShareResult, shareFiles } from './share.js';
 export { type OpenOptions, openStore, type SqliteStore } from './sqlite-store.js';
 export type {
   Hit,
+  Hits,
   Pruning,
   Reembedding,
   SearchOptions,

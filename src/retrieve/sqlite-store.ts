@@ -6,9 +6,10 @@ import { loadRetrievalKernels, type RetrievalKernels } from '../kernels/retrieva
 import { MAX_TOP } from '../kernels/retrieval-layout.js';
 import { Coder } from './coder.js';
 import { checkedEncoder, checkFingerprint, checkStillSame } from './encoder-identity.js';
-import type { EngineHits, ListOptions, ListReport, SearchEngine } from './engine.js';
+import type { ListOptions, ListReport, SearchEngine } from './engine.js';
 import { checkFilter } from './filter.js';
 import { Follower } from './follower.js';
+import { readHits } from './hits.js';
 import { checkId, type Item, itemRows, type JsonObject, vectorOf } from './items.js';
 import { createSearchEngine } from './search-engine.js';
 import { checkSearch } from './search-options.js';
@@ -17,7 +18,7 @@ import { pruneItems } from './sqlite-prune.js';
 import { reembedFile } from './sqlite-reembed.js';
 import { prepareStatements, type Statements } from './sqlite-statements.js';
 import type {
-  Hit,
+  Hits,
   Pruning,
   Reembedding,
   SearchOptions,
@@ -215,9 +216,9 @@ class FileStore implements SqliteStore {
     return this.#read(({ sql }) => (sql.ids.all(after, limit) as [string][]).map(([id]) => id));
   }
 
-  search(query: Float32Array, options?: SearchOptions): Promise<Hit[]>;
-  search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hit[][]>;
-  async search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Promise<Hit[] | Hit[][]> {
+  search(query: Float32Array, options?: SearchOptions): Promise<Hits>;
+  search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hits[]>;
+  async search(queries: Float32Array | readonly Float32Array[], options: SearchOptions = {}): Promise<Hits | Hits[]> {
     const { k = 10, filter, radius, mode = 'exact', fingerprint } = options;
     checkWhole('k', k, 1, MAX_TOP);
     checkSearch(radius, mode, this.info.metric);
@@ -232,7 +233,7 @@ class FileStore implements SqliteStore {
         ...(filter === undefined ? {} : { filter: follower.bitmap(filter) }),
         ...(radius === undefined ? {} : { radius }),
       });
-      const lists = readHits(found, sql.hit, follower);
+      const lists = readHits(found, itemReader(sql.hit, follower));
       return single ? lists[0]! : lists;
     });
   }
@@ -400,24 +401,15 @@ function storedItem([id, bytes, metadata, hash]: ItemRecord): StoredItem {
   return hash === null ? item : { ...item, hash };
 }
 
-/** The items of a search's rows; an item that several queries found is read once. */
-function readHits(hits: EngineHits, statement: Database.Statement, follower: Follower): Hit[][] {
-  const { width, found, rows, scores } = hits;
-  const items = new Map<number, { readonly id: string; readonly metadata: string }>();
-  const itemOf = (row: number): { readonly id: string; readonly metadata: string } => {
-    let item = items.get(row);
-    if (!item) {
-      const [id, metadata] = statement.get(follower.number(row)) as [string, string];
-      item = { id, metadata };
-      items.set(row, item);
-    }
-    return item;
+/** Reads the items of a search's rows; one that several queries found is read once. */
+function itemReader(
+  statement: Database.Statement,
+  follower: Follower,
+): (row: number) => { readonly id: string; readonly metadata: JsonObject } {
+  const items = new Map<number, readonly [id: string, metadata: string]>();
+  return (row) => {
+    const item = items.get(row) ?? (statement.get(follower.number(row)) as [string, string]);
+    items.set(row, item);
+    return { id: item[0], metadata: JSON.parse(item[1]) as JsonObject };
   };
-  return Array.from(found, (count, query) =>
-    Array.from({ length: count }, (_, i) => {
-      const at = query * width + i;
-      const { id, metadata } = itemOf(rows[at]!);
-      return { id, score: scores[at]!, metadata: JSON.parse(metadata) as JsonObject };
-    }),
-  );
 }

@@ -37,6 +37,15 @@ export interface Hit {
   readonly metadata: JsonObject;
 }
 
+/** The hits of a query, best first. */
+export interface Hits extends Array<Hit> {
+  /**
+   * How many items' float32 vectors were read because their codes could not exclude them; the rest of the store is proven to
+   * hold nothing better. Undefined where another program searches (PostgreSQL).
+   */
+  readonly exactChecks?: number;
+}
+
 export interface SearchOptions {
   /** Most hits a query, 1 … 1,000. Default 10. */
   readonly k?: number;
@@ -127,9 +136,9 @@ export interface Store {
    *
    * @throws `NM_FILTER_INVALID`, `NM_OPTION_INVALID`, `NM_SHAPE_MISMATCH`, `NM_VECTOR_INVALID`, `NM_ENCODER_MISMATCH`
    */
-  search(query: Float32Array, options?: SearchOptions): Promise<Hit[]>;
+  search(query: Float32Array, options?: SearchOptions): Promise<Hits>;
   /** The same for several queries, which share the reading of the vectors. */
-  search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hit[][]>;
+  search(queries: readonly Float32Array[], options?: SearchOptions): Promise<Hits[]>;
   /** Reads into memory what a search needs and has not yet; the first search does so itself. */
   refresh(): Promise<void>;
   prune(): Promise<Pruning>;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 
@@ -60,6 +61,41 @@ describe('nearmiss/retrieve with nothing but libsql installed', () => {
       console.log(JSON.stringify({ present, answers }));`);
     expect(found).toEqual({ present: [], answers: [['a', 'b'], ['b'], ['b']] });
   });
+
+  it.each(['nearmiss/retrieve', 'nearmiss/retrieve/browser'])(
+    'is bundled for browsers from %s alone',
+    async (entry) => {
+      const { outputFiles } = await build({
+        stdin: {
+          contents: `import { readDeviceIndex } from '${entry}';
+          export const search = async (bytes, modules, query, options) => (await readDeviceIndex(bytes, { modules })).search(query, options);`,
+          resolveDir: project,
+        },
+        bundle: true,
+        write: false,
+        platform: 'browser',
+        format: 'esm',
+        logLevel: 'silent',
+      });
+      const text = outputFiles[0]!.text;
+      expect(text).not.toMatch(/libsql|from "node:/);
+      await writeFile(join(project, 'bundle.mjs'), text);
+      // the bundle searches as the store does
+      const found = await script(`
+      import { readFile, rm } from 'node:fs/promises';
+      import { search } from './bundle.mjs';
+      const store = await retrieve.openStore('bundled.db', { create: { fingerprint: 'f', dimension: 3 } });
+      await store.upsert([{ id: 'a', vector: Float32Array.of(1, 2, 3) }, { id: 'b', vector: Float32Array.of(3, 2, 1) }]);
+      await retrieve.writeDeviceIndex(store, 'bundled.nmi');
+      await store.close();
+      await rm('bundled.db');
+      const wasm = (tier) => readFile('node_modules/nearmiss/dist/wasm/retrieval-' + tier + '.wasm');
+      const modules = { plain: await wasm('plain'), relaxed: await wasm('relaxed') };
+      const hits = await search(await readFile('bundled.nmi'), modules, Float32Array.of(0, 0, 1), { k: 1 });
+      console.log(JSON.stringify(hits.map(({ id }) => id)));`);
+      expect(found).toEqual(['a']);
+    },
+  );
 
   it('says what a store in PostgreSQL needs', async () => {
     const found = await script(`

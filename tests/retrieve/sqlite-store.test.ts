@@ -238,6 +238,18 @@ describe('SQLite store file', () => {
     await store.close();
   });
 
+  it('says of an answer how many vectors it took to prove it', async () => {
+    const path = await filled('checks.db', 50);
+    const store = await openStore(path, { vectors: 'disk' });
+    const hits = await store.search(Float32Array.of(-1, 0, 0, 0), { k: 3 });
+    expect(hits.exactChecks).toBeGreaterThanOrEqual(3);
+    expect(hits.exactChecks).toBeLessThan(50);
+    expect(Object.keys(hits)).toEqual(['0', '1', '2']);
+    const none = { op: 'eq', field: 'a', value: 1 } as const;
+    expect((await store.search([Float32Array.of(1, 0, 0, 0)], { filter: none }))[0]!.exactChecks).toBe(0);
+    await store.close();
+  });
+
   it.each(['memory', 'disk'] as const)('searches in lists, and finds later items too, vectors in %s', async (place) => {
     const path = join(folder, `lists-${place}.db`);
     const dimension = 32;
