@@ -36,7 +36,8 @@ module.exports = {
       name: 'no-undeclared',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'npm-dev'] },
+      // dist/ is what the build makes; it is not there on a clean clone.
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'npm-dev'], pathNot: 'dist/' },
     },
   ],
   options: {
