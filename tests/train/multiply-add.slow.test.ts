@@ -68,7 +68,7 @@ afterAll(async () => {
 });
 
 // Other processors have no such switch; those of x64 that train fused are all since 2013.
-describe.skipIf(process.arch !== 'x64')('a run that is resumed on another processor', () => {
+describe.skipIf(process.arch !== 'x64')('a run that is resumed on another processor', { timeout: 180_000 }, () => {
   it('goes on to the same bits where it began without fused multiply-adds', async () => {
     expect(await trainApart([WITHOUT_FMA], 'whole')).toEqual({ step: STEPS });
     expect(await fused('whole')).toBe(false);
