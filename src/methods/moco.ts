@@ -18,9 +18,8 @@ const PURPOSE_MIX = 0x3c;
  * `generate` it has an adversary (Wang et al. 2021).
  *
  * The momentum encoder moves after the optimiser's step (as in CMC's code; the ring's and MoCHi's move it before the
- * keys are embedded). Keys go into the queue before the loss instead of after it, where the anchor's own are masked: the
- * first step has negatives, and the newest ones are of the batch whose statistics normalised the positive, so that these
- * cannot give it away. There is no shuffling for batch norm: see `MomentumEncoder`.
+ * keys are embedded). Keys go into the queue before the loss instead of after it, where the anchor's own are masked: so the
+ * first step has negatives. Nothing is shuffled for batch norm: see `MomentumEncoder`.
  */
 export const moco: Method = {
   name: 'moco',
@@ -62,6 +61,7 @@ class MocoRun implements MethodRun {
     const result = embedAndContrast(this.context, first, ([queries], dim) =>
       this.contrast(input, queries!, keys, share, dim),
     );
+    this.keyEncoder.observe(result.statistics);
     this.generator?.learn(input, 1 / gather.replicas);
     tf.dispose([first, second]);
     return result;

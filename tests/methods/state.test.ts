@@ -1,12 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { averagePool, project, tinyMobile, tinyResnetLab, trainingFeatures } from '../../src/encoders/index.js';
+import {
+  averagePool,
+  inferenceFeatures,
+  project,
+  tinyMobile,
+  tinyResnetLab,
+  trainingFeatures,
+  weightSpecs,
+} from '../../src/encoders/index.js';
 import { NearmissError } from '../../src/errors.js';
-import type { TrainingKernels } from '../../src/kernels/index.js';
+import { floats, type TrainingKernels } from '../../src/kernels/index.js';
 import { type MethodState, methodByName, type StepInput } from '../../src/methods/index.js';
 import { generated, instance, moco, type Objective, resolveObjective } from '../../src/negatives/index.js';
-import { install } from '../../src/tfjs/index.js';
+import { addressOf, install } from '../../src/tfjs/index.js';
 import { type Bench, startMethod } from './harness.js';
 
 const BATCH = 4;
@@ -43,6 +51,17 @@ function embedded({ context }: Bench, pictures: tf.Tensor4D): Float32Array {
   });
 }
 
+/** What the key encoder of a state makes of pictures: with its own weights and its own statistics. */
+function keysOf({ context: { graph } }: Bench, state: MethodState, pictures: tf.Tensor4D): Float32Array {
+  return tf.tidy(() => {
+    const tensors = Object.fromEntries(
+      weightSpecs(graph).map(({ name, shape }) => [name, tf.tensor(floatsOf(state, `key.${name}`), [...shape])]),
+    );
+    const map = inferenceFeatures(tf, graph, tensors, pictures);
+    return project(tf, tensors, averagePool(tf, map)).dataSync<'float32'>().slice();
+  });
+}
+
 const floatsOf = (state: MethodState, name: string): Float32Array => state[name]!.data as Float32Array;
 const rowOf = (rows: Float32Array, row: number, dim = 64): Float32Array => rows.slice(row * dim, (row + 1) * dim);
 const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
@@ -59,7 +78,7 @@ describe('MoCo', () => {
     const state = setup.run.state();
     const [rows, ids] = [floatsOf(state, 'queue.rows'), state['queue.ids']!.data];
     const queries = embedded(setup, tf.slice(next.views, 0, BATCH));
-    const keys = embedded(setup, tf.slice(next.views, BATCH, BATCH));
+    const keys = keysOf(setup, state, tf.slice(next.views, BATCH, BATCH));
     let loss = 0;
     for (let i = 0; i < BATCH; i++) {
       const query = rowOf(queries, i);
@@ -82,8 +101,39 @@ describe('MoCo', () => {
     tf.dispose(setup.run.step(second).gradients);
     const state = setup.run.state();
     expect([...state['queue.ids']!.data]).toEqual([6, 7, 2, 3, 4, 5]);
-    const keys = embedded(setup, tf.slice(second.views, BATCH, BATCH));
+    const keys = keysOf(setup, state, tf.slice(second.views, BATCH, BATCH));
     expect(dot(rowOf(floatsOf(state, 'queue.rows'), 4), rowOf(keys, 0))).toBeCloseTo(1, 4);
+  });
+
+  it('embeds keys with the weights that the key encoder still has, and the statistics of its first keys', () => {
+    const setup = bench('moco', objective);
+    const first = input('moco', objective, 0, [0, 1, 2, 3]);
+    const keys = embedded(setup, tf.slice(first.views, BATCH, BATCH));
+    // In place, as the optimiser does it.
+    for (const variable of setup.trainable) {
+      const weights = floats(kernels.heap, addressOf(tf, variable), variable.size);
+      for (let i = 0; i < weights.length; i++) weights[i] = -0.5 * weights[i]!;
+    }
+    tf.dispose(setup.run.step(first).gradients);
+    const rows = floatsOf(setup.run.state(), 'queue.rows');
+    for (let i = 0; i < BATCH; i++) expect(dot(rowOf(rows, i), rowOf(keys, i))).toBeCloseTo(1, 3);
+  });
+
+  it("moves the key encoder's statistics towards those of the encoder's last step", () => {
+    const { run } = bench('moco', objective, { momentum: 0.9 });
+    tf.dispose(run.step(input('moco', objective, 0, [0, 1, 2, 3])).gradients);
+    const before = run.state();
+    const { statistics, gradients } = run.step(input('moco', objective, 1, [4, 5, 6, 7]));
+    tf.dispose(gradients);
+    run.updated!();
+    const after = run.state();
+    for (const { norm, mean, variance } of statistics) {
+      for (const [part, seen] of [['mean', mean] as const, ['variance', variance] as const]) {
+        const [old, moved] = [before, after].map((state) => floatsOf(state, `key.${norm}.${part}`));
+        const found = seen.dataSync();
+        expect(moved![0]).toBeCloseTo(0.9 * old![0]! + 0.1 * found[0]!, 4);
+      }
+    }
   });
 
   it("moves the key encoder by its momentum once the optimiser has moved the encoder's weights", () => {
