@@ -79,7 +79,10 @@ describe('the packed package', () => {
 
   it('holds every file that its exports and its command name', () => {
     const paths = new Set(packed.files.map(({ path }) => `./${path}`));
-    const named = subpaths.flatMap((path) => Object.values(manifest.exports[path as '.']));
+    // A condition may hold conditions of its own.
+    const filesOf = (target: unknown): string[] =>
+      typeof target === 'string' ? [target] : Object.values(target as object).flatMap(filesOf);
+    const named = subpaths.flatMap((path) => filesOf(manifest.exports[path as '.']));
     expect([...named, `./${manifest.bin.nearmiss}`].filter((path) => !paths.has(path))).toEqual([]);
   });
 

@@ -99,7 +99,11 @@ async function runTasks(work: Work, console: Console): Promise<StudyResult[]> {
   const results: StudyResult[] = [];
   const stored = await Promise.all(tasks.map((task) => storedResult(out, task)));
   for (const result of stored) if (result) results.push(result);
-  if (results.length > 0) console.log(`${results.length} of ${tasks.length} runs are there already`);
+  if (results.length > 0) {
+    console.log(`${results.length} of ${tasks.length} runs are there already`);
+    // A kill may have come between a run's result and the tables.
+    await writeStudy({ study, again, out, results, baselines, tasks: tasks.length });
+  }
   for (const [number, task] of tasks.entries()) {
     if (stored[number]) continue;
     const started = performance.now();
