@@ -32,10 +32,13 @@ export const cmc: Method = {
       step(input: StepInput) {
         const batch = input.instanceIds.length;
         return embedAndContrast(context, input.views, ([light, colour]) => {
+          const [allLight, allColour] = [light!, colour!].map((features) => context.gather.allGather(features));
+          lightBank.welcome(allLight!, input.instanceIds);
+          colourBank.welcome(allColour!, input.instanceIds);
           const ofLight = colourBank.contrast(input, light!);
           const ofColour = lightBank.contrast(input, colour!);
-          lightBank.push(light!, input.instanceIds);
-          colourBank.push(colour!, input.instanceIds);
+          lightBank.push(allLight!, input.instanceIds);
+          colourBank.push(allColour!, input.instanceIds);
           const sums = {
             loss: ofLight.loss + ofColour.loss,
             // An item has two anchors.

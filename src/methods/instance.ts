@@ -27,8 +27,10 @@ export const instance: Method = {
       step(input: StepInput) {
         const batch = input.instanceIds.length;
         return embedAndContrast(context, input.views, ([features]) => {
+          const all = context.gather.allGather(features!);
+          bank.welcome(all, input.instanceIds);
           const found = bank.contrast(input, features!);
-          bank.push(features!, input.instanceIds);
+          bank.push(all, input.instanceIds);
           return { ...meanFigures(context.gather, found, batch), gradients: [found.gradient] };
         });
       },

@@ -4,7 +4,7 @@ import { randomStream } from '../random.js';
 import type { FigureSums } from './figures.js';
 import { pushRows } from './key-queue.js';
 import type { MethodContext, MethodState, StepInput } from './method.js';
-import { savedFloats } from './saved-state.js';
+import { savedFloats, savedIntegers } from './saved-state.js';
 
 const PURPOSE_BANK = 0xba;
 const PURPOSE_DRAW = 0xd5;
@@ -27,6 +27,8 @@ export class MemoryBank {
   private readonly bank: BankCandidates;
   private readonly zMomentum: number;
   private normaliser = UNSET;
+  /** Items that have been in a batch [items]: 1, else 0. */
+  private readonly seen: Int32Array;
 
   /** `name` tells the banks of a method apart. */
   constructor(context: MethodContext, name: string, index: number) {
@@ -39,7 +41,22 @@ export class MemoryBank {
       momentum: options['momentum']!,
       random: randomStream(seed, PURPOSE_BANK, index),
     });
+    this.seen = new Int32Array(items);
     this.zMomentum = objective.loss?.kind === 'nce' ? (objective.loss.zMomentum ?? 0.99) : 1;
+  }
+
+  /**
+   * Gives items of the batch that are new to the bank their features [batch, dim] for rows: there is nothing to learn
+   * from a random row, which in the published code is the positive of a whole first epoch.
+   */
+  welcome(all: Float32Array, instanceIds: Int32Array): void {
+    const { rows, capacity, dim } = this.bank;
+    const bank = floats(this.context.kernels.heap, rows, capacity * dim);
+    instanceIds.forEach((item, place) => {
+      if (this.seen[item] === 1) return;
+      this.seen[item] = 1;
+      bank.set(all.subarray(place * dim, (place + 1) * dim), item * dim);
+    });
   }
 
   /**
@@ -96,9 +113,9 @@ export class MemoryBank {
     this.normaliser = Math.fround(this.zMomentum * this.normaliser + (1 - this.zMomentum) * estimate);
   }
 
-  /** Moves the rows of the whole batch's items towards this replica's and the others' features, from before the step. */
-  push(features: Float32Array, instanceIds: Int32Array): void {
-    pushRows(this.context, this.bank, this.context.gather.allGather(features), instanceIds);
+  /** Moves the rows of the whole batch's items towards their features [batch, dim], from before the step. */
+  push(all: Float32Array, instanceIds: Int32Array): void {
+    pushRows(this.context, this.bank, all, instanceIds);
   }
 
   state(): MethodState {
@@ -109,6 +126,7 @@ export class MemoryBank {
         data: floats(this.context.kernels.heap, rows, capacity * dim).slice(),
       },
       [`${this.name}.normaliser`]: { shape: [1], data: Float32Array.of(this.normaliser) },
+      [`${this.name}.seen`]: { shape: [capacity], data: this.seen.slice() },
     };
   }
 
@@ -116,6 +134,7 @@ export class MemoryBank {
     const { capacity, dim } = this.bank;
     this.bank.restore(savedFloats(state, `${this.name}.rows`, [capacity, dim]));
     this.normaliser = savedFloats(state, `${this.name}.normaliser`, [1])[0]!;
+    this.seen.set(savedIntegers(state, `${this.name}.seen`, capacity));
   }
 
   dispose(): void {

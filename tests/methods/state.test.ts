@@ -152,8 +152,15 @@ describe('a memory bank', () => {
 
   it('blends the rows of the batch with their features and leaves the others', () => {
     const setup = bench('instance', objective, { momentum: 0.25 });
+    const welcome = input('instance', objective, 0, [7, 1, 2, 4]);
+    const first = embedded(setup, welcome.views);
+    tf.dispose(setup.run.step(welcome).gradients);
     const before = floatsOf(setup.run.state(), 'bank.rows');
-    const step = input('instance', objective, 0, [7, 1, 3, 9]);
+    // New items have their features for rows.
+    for (let i = 0; i < BATCH; i++) {
+      expect(dot(rowOf(before, welcome.instanceIds[i]!), rowOf(first, i))).toBeCloseTo(1, 5);
+    }
+    const step = input('instance', objective, 1, [7, 1, 3, 9]);
     const features = embedded(setup, step.views);
     tf.dispose(setup.run.step(step).gradients);
     const after = floatsOf(setup.run.state(), 'bank.rows');
@@ -164,7 +171,9 @@ describe('a memory bank', () => {
         expect(rowOf(after, item)).toEqual(old);
         continue;
       }
-      const mixed = old.map((value, k) => 0.25 * value + 0.75 * rowOf(features, place)[k]!);
+      const feature = rowOf(features, place);
+      const isNew = item === 3 || item === 9;
+      const mixed = old.map((value, k) => (isNew ? feature[k]! : 0.25 * value + 0.75 * feature[k]!));
       const length = Math.sqrt(dot(mixed, mixed));
       expect(dot(rowOf(after, item), mixed) / length).toBeCloseTo(1, 5);
       expect(dot(rowOf(after, item), rowOf(after, item))).toBeCloseTo(1, 5);
