@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import { NearmissError } from '../errors.js';
 import type { Item } from './items.js';
 import { readJsonLines, writeJsonLines } from './items-json-lines.js';
@@ -43,12 +44,21 @@ export function itemFormat(path: string): ItemFormat {
  *   above without vectors, in the same order; without that file the ids are the row numbers
  * - `.safetensors`: a tensor [items, dimension] of F16, F32 or F64, and the same lines as a tensor `items` of bytes
  *
- * @throws `NM_ITEMS_FILE_INVALID`, `NM_OPTION_INVALID`; the file system's errors
+ * @throws `NM_ITEMS_FILE_INVALID`, `NM_OPTION_INVALID`, `NM_SOURCE_MISSING`; the file system's errors
  */
 export function readItems(path: string, options: ReadItemsOptions = {}): AsyncGenerator<Item[]> {
   const { format = itemFormat(path), tensor } = options;
-  if (format === 'jsonl') return readJsonLines(path);
-  return format === 'npy' ? readNpy(path) : readSafetensors(path, tensor);
+  if (format === 'jsonl') return ofFile(path, readJsonLines(path));
+  return ofFile(path, format === 'npy' ? readNpy(path) : readSafetensors(path, tensor));
+}
+
+/** The items, if there is such a file. */
+async function* ofFile(path: string, items: AsyncGenerator<Item[]>): AsyncGenerator<Item[]> {
+  await access(path, constants.R_OK).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'ENOENT' ? 'there is no such file' : `cannot be read (${cause.code})`;
+    throw new NearmissError('NM_SOURCE_MISSING', `${path}: ${why}`, { cause });
+  });
+  yield* items;
 }
 
 /**

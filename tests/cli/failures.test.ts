@@ -266,7 +266,7 @@ describe('doctor', () => {
     expect(ok).toBe(true);
     const found = Object.fromEntries(findings.map((finding) => [finding.what, finding.found]));
     expect(found).toMatchObject({ Node: process.version, 'WebAssembly SIMD': 'yes', 'emoji pictures': 'installed' });
-    expect(found['tfjs kernels']).toContain('Conv2DBackpropFilter');
+    expect(found['tfjs kernels']).toMatch(/^[1-9]\d+ of \d+ are ours$/);
     expect(Object.keys(found)).toEqual(
       expect.arrayContaining(['cores', 'memory', 'onnxruntime-node', 'sharp', 'libsql']),
     );

@@ -134,6 +134,10 @@ describe('files of items', () => {
     expect((await readFile(path)).length).toBeGreaterThan(0);
   });
 
+  it.each(ITEM_FORMATS)('are refused where there is no such .%s file', async (format) => {
+    await expect(all(join(folder, `nothing.${format}`))).rejects.toThrow(code('NM_SOURCE_MISSING'));
+  });
+
   it('are told by their endings, or by name', async () => {
     expect(() => readItems('a.csv')).toThrow(code('NM_OPTION_INVALID'));
     const path = join(folder, 'a.txt');
