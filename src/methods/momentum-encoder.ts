@@ -1,7 +1,7 @@
 import type * as tfCore from '@tensorflow/tfjs-core';
 import { averagePool, inferenceFeatures, project, trainingFeatures, weightSpecs } from '../encoders/index.js';
 import { floats } from '../kernels/index.js';
-import { addressOf } from '../tfjs/index.js';
+import { addressOf, takeValues } from '../tfjs/index.js';
 import type { MethodContext, MethodState, SavedArray, StepResult } from './method.js';
 import { savedFloats, savedIntegers } from './saved-state.js';
 
@@ -42,10 +42,12 @@ export class MomentumEncoder {
   embed(pictures: tfCore.Tensor4D): Float32Array {
     const { tf, graph } = this.context;
     if (!this.calibrated) this.calibrate(pictures);
-    return tf.tidy(() => {
-      const map = inferenceFeatures(tf, graph, this.copies, pictures);
-      return project(tf, this.copies, averagePool(tf, map)).dataSync<'float32'>().slice();
-    });
+    return takeValues(
+      tf.tidy(() => {
+        const map = inferenceFeatures(tf, graph, this.copies, pictures);
+        return project(tf, this.copies, averagePool(tf, map));
+      }),
+    );
   }
 
   /** Takes the statistics of the first keys for its own. Every replica must call it. */

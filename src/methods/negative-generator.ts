@@ -2,7 +2,7 @@ import type * as tfCore from '@tensorflow/tfjs-core';
 import { adam, floats } from '../kernels/index.js';
 import { diversity, type GeneratedNegatives } from '../negatives/index.js';
 import { randomStream } from '../random.js';
-import { addressOf } from '../tfjs/index.js';
+import { addressOf, takeValues } from '../tfjs/index.js';
 import type { MethodContext, MethodState, SavedArray, StepInput } from './method.js';
 import { savedFloats, savedIntegers } from './saved-state.js';
 
@@ -91,10 +91,7 @@ export class NegativeGenerator {
       }
     }
     this.inputs = tf.keep(tf.tensor2d(data, [items * perAnchor, width]));
-    // Not returned from the tidy, which would look for tensors in every element.
-    const made = tf.tidy(() => this.forward(this.inputs!));
-    const negatives = made.dataSync<'float32'>().slice();
-    made.dispose();
+    const negatives = takeValues(tf.tidy(() => this.forward(this.inputs!)));
     const { length } = negatives;
     const address = kernels.heap.malloc(8 * length);
     floats(kernels.heap, address, length).set(negatives);

@@ -85,6 +85,16 @@ export function emptyTensor(tf: Tf, shape: readonly number[]): tfCore.Tensor {
   return tf.engine().makeTensorFromTensorInfo(output);
 }
 
+/**
+ * A copy of a float32 tensor's values, and the end of the tensor. It takes what a tidy returns: values returned from
+ * the tidy itself would be searched for tensors, element by element.
+ */
+export function takeValues(tensor: tfCore.Tensor): Float32Array {
+  const values = tensor.dataSync<'float32'>().slice();
+  tensor.dispose();
+  return values;
+}
+
 /** The output of a kernel with arbitrary content. `NM_OUT_OF_MEMORY` where stock tfjs would write to address 0. */
 export function makeNumbers(
   backend: WasmBackend,

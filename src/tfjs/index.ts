@@ -5,5 +5,5 @@ export {
   batchNormInference,
   batchNormTrain,
 } from './batch-norm.js';
-export { addressOf, emptyTensor, tfjsHeap } from './heap.js';
+export { addressOf, emptyTensor, takeValues, tfjsHeap } from './heap.js';
 export { type InstallOptions, install, installedKernels, uninstall } from './install.js';

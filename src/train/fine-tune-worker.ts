@@ -4,7 +4,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import { averagePool, inferenceFeatures, trainingFeatures, weightSpecs } from '../encoders/index.js';
 import { augment, normalise } from '../images/index.js';
 import { floats, type TrainingKernels } from '../kernels/index.js';
-import { addressOf, emptyTensor, install } from '../tfjs/index.js';
+import { addressOf, emptyTensor, install, takeValues } from '../tfjs/index.js';
 import { BatchOrder } from './batches.js';
 import type { FineTuneMessage, FineTuneTask } from './fine-tune.js';
 import { learningRateAt } from './learning-rate.js';
@@ -111,13 +111,13 @@ function classify(kernels: TrainingKernels, variables: Readonly<Record<string, t
   const predicted = new Int32Array(test.length / bytes);
   for (let from = 0; from < predicted.length; from += CHUNK) {
     const source = test.subarray(from * bytes, (from + CHUNK) * bytes);
-    const best = tf.tidy(() => {
-      const pictures = emptyTensor(tf, [source.length / bytes, size, size, 3]) as tf.Tensor4D;
-      normalise(kernels, { source, output: addressOf(tf, pictures) });
-      return logits(variables, inferenceFeatures(tf, task.graph, variables, pictures))
-        .dataSync<'float32'>()
-        .slice();
-    });
+    const best = takeValues(
+      tf.tidy(() => {
+        const pictures = emptyTensor(tf, [source.length / bytes, size, size, 3]) as tf.Tensor4D;
+        normalise(kernels, { source, output: addressOf(tf, pictures) });
+        return logits(variables, inferenceFeatures(tf, task.graph, variables, pictures));
+      }),
+    );
     for (let row = 0; row < best.length / task.classes; row++) {
       const own = best.subarray(row * task.classes, (row + 1) * task.classes);
       predicted[from + row] = own.indexOf(Math.max(...own));

@@ -14,7 +14,7 @@ import { floats, type TrainingKernels } from '../kernels/index.js';
 import { type MethodRun, type MethodState, methodByName } from '../methods/index.js';
 import { AdaptiveSettings, type Objective, resolveObjective } from '../negatives/index.js';
 import { randomStream } from '../random.js';
-import { addressOf, emptyTensor } from '../tfjs/index.js';
+import { addressOf, emptyTensor, takeValues } from '../tfjs/index.js';
 import { BatchOrder } from './batches.js';
 import { Exchange, type ExchangeBuffers } from './exchange.js';
 import { learningRateAt } from './learning-rate.js';
@@ -83,13 +83,6 @@ export interface ReplicaState {
 const KEEP = 0.9;
 const PURPOSE_AUGMENT = 0xa6;
 const PURPOSE_SOURCE = 0xa7;
-
-/** A copy of a tensor's values, and the end of the tensor. What a tidy returns it searches, element by element. */
-function takeData(tensor: tfCore.Tensor): Float32Array {
-  const data = tensor.dataSync<'float32'>().slice();
-  tensor.dispose();
-  return data;
-}
 
 /**
  * One replica of a data-parallel run: an encoder on its own tfjs backend, stepping in lockstep with the others. All
@@ -341,8 +334,8 @@ export class Replica {
       const map = tf.tidy(() =>
         inferenceFeatures(tf, this.options.graph, this.weights.variables, this.normalised(pictures, size)),
       );
-      const data = takeData(map);
-      return { data, shape: map.shape };
+      const { shape } = map;
+      return { data: takeValues(map), shape };
     });
   }
 
@@ -353,7 +346,7 @@ export class Replica {
   projections(pictures: Uint8Array, size: number): Float32Array {
     const { tf } = this;
     return this.averaged(() =>
-      takeData(
+      takeValues(
         tf.tidy(() => {
           const x = this.normalised(pictures, size);
           const map = inferenceFeatures(tf, this.options.graph, this.weights.variables, x);
