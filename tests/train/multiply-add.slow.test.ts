@@ -12,7 +12,8 @@ import { pictureFolder } from './pictures.js';
 
 /** V8's switch on x64: relaxed multiply-adds then round twice, as on a processor without FMA. */
 const WITHOUT_FMA = '--no-enable-fma3';
-const STEPS = 6;
+/** Enough that workers, which stop at the next step or a few later, do not come to the end first. */
+const STEPS = 60;
 
 /** Trains in a process of its own, as V8's flags are of a whole process; prints what `train` said, or its error. */
 const SCRIPT = `
@@ -48,6 +49,12 @@ async function trainApart(
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
+/** The run was stopped before its end. */
+function expectPart({ step }: Record<string, unknown>): void {
+  expect(step).toBeGreaterThanOrEqual(3);
+  expect(step).toBeLessThan(STEPS);
+}
+
 const file = (run: string): string => runFiles(join(work, run)).checkpoint;
 const hash = async (run: string): Promise<string> =>
   createHash('sha256')
@@ -72,7 +79,7 @@ describe.skipIf(process.arch !== 'x64')('a run that is resumed on another proces
   it('goes on to the same bits where it began without fused multiply-adds', async () => {
     expect(await trainApart([WITHOUT_FMA], 'whole')).toEqual({ step: STEPS });
     expect(await fused('whole')).toBe(false);
-    expect(await trainApart([WITHOUT_FMA], 'moved', { stopAfter: 3 })).toEqual({ step: 3 });
+    expectPart(await trainApart([WITHOUT_FMA], 'moved', { stopAfter: 3 }));
     expect(await trainApart([], 'moved', { resume: true })).toEqual({ step: STEPS });
     expect(await hash('moved')).toBe(await hash('whole'));
 
@@ -82,7 +89,7 @@ describe.skipIf(process.arch !== 'x64')('a run that is resumed on another proces
   });
 
   it('is refused where it began with fused multiply-adds, and left as it was', async () => {
-    expect(await trainApart([], 'fused', { stopAfter: 3 })).toEqual({ step: 3 });
+    expectPart(await trainApart([], 'fused', { stopAfter: 3 }));
     const before = await hash('fused');
     const { code, message } = await trainApart([WITHOUT_FMA], 'fused', { resume: true });
     expect(code).toBe('NM_SIMD_UNSUPPORTED');
