@@ -10,6 +10,8 @@ export interface ErrorEntry {
 }
 
 export type ErrorCode =
+  | 'NM_ANSWER_INVALID'
+  | 'NM_BUNDLE_EXISTS'
   | 'NM_CHECKPOINT_CORRUPT'
   | 'NM_CODES_INVALID'
   | 'NM_DATA_TOO_SMALL'
@@ -35,6 +37,7 @@ export type ErrorCode =
   | 'NM_MODEL_CORRUPT'
   | 'NM_MODEL_MISMATCH'
   | 'NM_MODEL_MISSING'
+  | 'NM_MODEL_UNSUPPORTED'
   | 'NM_NOT_UNIT_LENGTH'
   | 'NM_NO_NEGATIVES'
   | 'NM_ONNXRUNTIME_MISSING'
@@ -46,11 +49,15 @@ export type ErrorCode =
   | 'NM_PGVECTOR_MISSING'
   | 'NM_PICTURE_INVALID'
   | 'NM_POSTGRES_MISSING'
+  | 'NM_QUANTISATION_LOSS'
+  | 'NM_QUANTISATION_UNSUPPORTED'
   | 'NM_REEMBED_INCOMPLETE'
   | 'NM_RUN_EXISTS'
   | 'NM_RUN_MISSING'
   | 'NM_RUN_UNFINISHED'
   | 'NM_SELF_CHECK_FAILED'
+  | 'NM_SERVICE_TIMEOUT'
+  | 'NM_SERVICE_UNREACHABLE'
   | 'NM_SETTINGS_CHANGED'
   | 'NM_SHAPE_MISMATCH'
   | 'NM_SHARP_MISSING'
@@ -74,6 +81,11 @@ export type ErrorCode =
   | 'NM_WORKER_FAILED';
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
+  NM_ANSWER_INVALID: {
+    status: 502,
+    hint: 'Check the address: what answered is no nearmiss service, or something in front of it.',
+  },
+  NM_BUNDLE_EXISTS: { status: 409, hint: 'Name another folder with --out, or remove what is there.' },
   NM_CHECKPOINT_CORRUPT: { status: 500, hint: 'Start a new run, or restore the file from a copy.' },
   NM_CODES_INVALID: { status: 500, hint: 'Encode the vectors again, with `add`.' },
   NM_DATA_TOO_SMALL: { status: 400, hint: 'Add pictures, or use a smaller --batch.' },
@@ -114,6 +126,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },
   NM_MODEL_MISMATCH: { status: 400, hint: 'Use a file that `nearmiss export` wrote, unchanged.' },
   NM_MODEL_MISSING: { status: 400, hint: 'Check the path and that the file may be read.' },
+  NM_MODEL_UNSUPPORTED: {
+    status: 400,
+    hint: 'Export the encoder with `nearmiss export`, or run it with onnxruntime-web.',
+  },
   NM_NOT_UNIT_LENGTH: {
     status: 400,
     hint: 'Normalise embeddings to length 1; NaN means that training diverged: lower the learning rate.',
@@ -137,6 +153,11 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_PGVECTOR_MISSING: { status: 500, hint: 'Install pgvector on the server; docs/postgres.md says how.' },
   NM_PICTURE_INVALID: { status: 400, hint: 'Give a PNG, JPEG, WebP, AVIF or GIF picture within the limits.' },
   NM_POSTGRES_MISSING: { status: 500, hint: 'Run `npm install pg pg-boss pg-copy-streams`.' },
+  NM_QUANTISATION_LOSS: {
+    status: 422,
+    hint: 'Nothing was written. Calibrate on more pictures, like those to be searched; raise --max-loss; or ship float32.',
+  },
+  NM_QUANTISATION_UNSUPPORTED: { status: 400, hint: 'Quantise a float32 file that `nearmiss export` wrote.' },
   NM_REEMBED_INCOMPLETE: {
     status: 409,
     hint: 'Nothing is lost: index what is missing with --reembed too, or give it up with --prune.',
@@ -145,6 +166,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_RUN_MISSING: { status: 404, hint: 'Name the folder that `nearmiss train --out` wrote.' },
   NM_RUN_UNFINISHED: { status: 409, hint: 'Go on with `nearmiss train --out RUN --resume`.' },
   NM_SELF_CHECK_FAILED: { status: 500, hint: 'Report it with the output of `nearmiss doctor`.' },
+  NM_SERVICE_TIMEOUT: { status: 504, hint: 'Try again later, or raise `timeout`.' },
+  NM_SERVICE_UNREACHABLE: { status: 503, hint: 'Check the address, and that the service runs.' },
   NM_SETTINGS_CHANGED: { status: 409, hint: 'Resume without other settings, or start a new run.' },
   NM_SHAPE_MISMATCH: { status: 400, hint: 'Check the shapes that the message names.' },
   NM_SHARP_MISSING: {
@@ -194,12 +217,16 @@ export class NearmissError extends Error {
   readonly hint: string;
   readonly status: number;
 
-  constructor(code: ErrorCode, message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly hint?: string; readonly status?: number; readonly cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'NearmissError';
     this.code = code;
     this.hint = options.hint ?? ERRORS[code].hint;
-    this.status = ERRORS[code].status;
+    this.status = options.status ?? ERRORS[code].status;
   }
 
   toJSON(): { code: ErrorCode; message: string; hint: string } {

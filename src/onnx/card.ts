@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { PIXEL_SCALE, PIXEL_ZERO } from '../encoders/graph.js';
 import { NearmissError } from '../errors.js';
+import { CARD_KEY } from './interface.js';
 import { decodeModel, type ModelProto } from './model.js';
 
-/** Key of the model card in an ONNX file's metadata: JSON of a `ModelCard`. */
-export const CARD_KEY = 'nearmiss.card';
+export { CARD_KEY };
 
 /** What the graph is, stated by the exporter. */
 export interface ModelCardFacts {
@@ -45,8 +45,42 @@ export interface ModelCardDetails {
   readonly licence: string;
 }
 
+/** How an int8 model was made from a float32 one, and what that cost. Cosines and shares are of 1. */
+export interface Quantisation {
+  /** Integers of activations and weights: uint8 and int8, or int8 and int8. */
+  readonly format: 'u8s8' | 's8s8';
+  /** Weights of 7 bits. */
+  readonly reduceRange: boolean;
+  /** Where the activations' ranges come from; `percentile` is 99.99. */
+  readonly calibration: { readonly method: 'min-max' | 'percentile'; readonly pictures: number };
+  /** Compared with the float32 model on pictures kept out of calibration. */
+  readonly heldOut: {
+    readonly pictures: number;
+    /** Cosine of a picture's two embeddings. */
+    readonly cosineMean: number;
+    readonly cosineMin: number;
+    /** Share of the ten nearest neighbours that both models name. */
+    readonly neighbourOverlap: number;
+  };
+  /** Share of queries whose right picture is first, by both models. */
+  readonly recallAt1: {
+    /** What had to be found, `pairs` for instance. */
+    readonly task: string;
+    readonly queries: number;
+    readonly float32: number;
+    readonly int8: number;
+  };
+  /** SHA-256 of the float32 model file, hex. */
+  readonly float32: string;
+}
+
 /** Everything an ONNX file says about itself. */
-export interface ModelCard extends ModelCardFacts, ModelCardDetails {}
+export interface ModelCard extends ModelCardFacts, ModelCardDetails {
+  /** What the convolutions compute with; absent: float32. Pooling and what follows are float32 either way. */
+  readonly precision?: 'float32' | 'int8';
+  /** Of int8 models. */
+  readonly quantisation?: Quantisation;
+}
 
 /** Mean and standard deviation of the preprocessing, on pixels scaled to 0 … 1. */
 export const PREPROCESSING: ModelCardFacts['preprocessing'] = { mean: PIXEL_ZERO / 255, std: PIXEL_SCALE / 255 };
@@ -56,6 +90,18 @@ export const LICENCE_UNKNOWN = 'unknown';
 
 const positive = z.int().min(1);
 const text = z.string().min(1);
+
+const share = z.number().min(0).max(1);
+const cosine = z.number().min(-1.001).max(1.001);
+
+const quantisationSchema = z.looseObject({
+  format: z.enum(['u8s8', 's8s8']),
+  reduceRange: z.boolean(),
+  calibration: z.looseObject({ method: z.enum(['min-max', 'percentile']), pictures: positive }),
+  heldOut: z.looseObject({ pictures: positive, cosineMean: cosine, cosineMin: cosine, neighbourOverlap: share }),
+  recallAt1: z.looseObject({ task: text, queries: positive, float32: share, int8: share }),
+  float32: text,
+});
 
 // Fields of later versions are let through, so that an older program still reads a newer file.
 const cardSchema: z.ZodType<ModelCard> = z.looseObject({
@@ -77,6 +123,8 @@ const cardSchema: z.ZodType<ModelCard> = z.looseObject({
   metrics: z.record(z.string(), z.number()).exactOptional(),
   createdBy: text,
   licence: text,
+  precision: z.enum(['float32', 'int8']).exactOptional(),
+  quantisation: quantisationSchema.exactOptional(),
 });
 
 /** The card as JSON for the metadata; `NM_MODEL_CARD_INVALID` if a field is not as `ModelCard` says. */

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type * as ort from 'onnxruntime-node';
 import { NearmissError } from '../errors.js';
 import { cardOf, type ModelCard } from './card.js';
+import { readModel } from './file.js';
 import { INPUT_NAME, OUTPUT_NAME } from './interface.js';
 import { decodeModel } from './model.js';
+import { createSession, loadRuntime } from './runtime.js';
 import { fingerprint, SEAL_KEY, verifySeal } from './seal.js';
 
 /** An exported encoder, ready to turn pictures into vectors. */
@@ -46,14 +47,6 @@ function positiveInteger(option: string, value: number): number {
   throw new NearmissError('NM_OPTION_INVALID', `${option}: found ${value}, allowed: an integer of 1 or more`);
 }
 
-async function readModel(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new NearmissError('NM_MODEL_MISSING', `${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-}
-
 /** The card of a file whose checksum holds. */
 function openCard(bytes: Uint8Array, name: string): ModelCard {
   const model = decodeModel(bytes, name);
@@ -62,21 +55,6 @@ function openCard(bytes: Uint8Array, name: string): ModelCard {
   if (model.graph && !sealed) cardOf(model, name);
   verifySeal(model, bytes, name);
   return cardOf(model, name);
-}
-
-async function loadRuntime(): Promise<typeof ort> {
-  try {
-    return await import('onnxruntime-node');
-  } catch (cause) {
-    const reason = (cause as Error).message;
-    const message = `onnxruntime-node cannot be loaded: ${reason}`;
-    throw new NearmissError('NM_ONNXRUNTIME_MISSING', message, { cause });
-  }
-}
-
-/** Throws `NM_ONNXRUNTIME_MISSING` where exported models cannot run, before work that ends in one is begun. */
-export async function checkRuntime(): Promise<void> {
-  await loadRuntime();
 }
 
 function describe(values: readonly ort.InferenceSession.ValueMetadata[]): string {
@@ -142,26 +120,6 @@ export async function createEmbedder(source: string | Uint8Array, options: Embed
     throw error;
   }
   return new SessionEmbedder(runtime, session, card, fingerprint(bytes), batch);
-}
-
-async function createSession(
-  runtime: typeof ort,
-  bytes: Uint8Array,
-  threads: number,
-  name: string,
-): Promise<ort.InferenceSession> {
-  try {
-    return await runtime.InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
-      graphOptimizationLevel: 'all',
-      interOpNumThreads: 1,
-      intraOpNumThreads: threads,
-      logSeverityLevel: 3,
-    });
-  } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new NearmissError('NM_MODEL_CORRUPT', `${name}: onnxruntime refuses it: ${reason}`, { cause });
-  }
 }
 
 class SessionEmbedder implements Embedder {

@@ -41,10 +41,31 @@ describe('model card', () => {
   });
 
   it('keeps fields of later versions', () => {
-    expect(readCard(fileWith(JSON.stringify({ ...card, quantisation: 'int8' })))).toEqual({
+    expect(readCard(fileWith(JSON.stringify({ ...card, distillation: 'none' })))).toEqual({
       ...card,
-      quantisation: 'int8',
+      distillation: 'none',
     });
+  });
+
+  it('says how an int8 model was made, or nothing', () => {
+    const quantisation = {
+      format: 'u8s8',
+      reduceRange: false,
+      calibration: { method: 'percentile', pictures: 256 },
+      heldOut: { pictures: 417, cosineMean: 0.9997, cosineMin: 0.9961, neighbourOverlap: 0.981 },
+      recallAt1: { task: 'pairs', queries: 417, float32: 0.57, int8: 0.568 },
+      float32: 'ab'.repeat(32),
+    } as const;
+    const int8: ModelCard = { ...card, precision: 'int8', quantisation };
+    expect(readCard(fileWith(encodeCard(int8)))).toEqual(int8);
+    for (const wrong of [
+      { ...card, precision: 'int4' },
+      { ...int8, quantisation: { ...quantisation, format: 'u8u8' } },
+      { ...int8, quantisation: { ...quantisation, recallAt1: { ...quantisation.recallAt1, int8: 57 } } },
+      { ...int8, quantisation: { ...quantisation, heldOut: { pictures: 417 } } },
+    ]) {
+      expect(refused(fileWith(JSON.stringify(wrong))).code).toBe('NM_MODEL_CARD_INVALID');
+    }
   });
 
   it('is missing from files without its key', () => {
