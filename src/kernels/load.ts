@@ -88,7 +88,7 @@ async function compileSource(source: ModuleSource): Promise<WebAssembly.Module> 
  * is not.
  */
 export function compileModule(
-  name: 'training' | 'retrieval',
+  name: 'training' | 'retrieval' | 'device',
   tier: SimdTier,
   source?: ModuleSource,
 ): Promise<WebAssembly.Module> {

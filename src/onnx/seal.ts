@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
 import { NearmissError } from '../errors.js';
 import { decodeModel, encodeModel, type ModelProto } from './model.js';
+import { sha256 } from './sha256.js';
 
 /** Key of the metadata entry that ends a sealed file: SHA-256 of all bytes before the entry, hex. */
 export const SEAL_KEY = 'nearmiss.sha256';
 
 /** SHA-256 of a model file, hex: which model made an embedding. */
 export function fingerprint(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return sha256(bytes);
 }
 
 function sealEntry(hash: string): Uint8Array {
