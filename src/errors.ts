@@ -10,11 +10,13 @@ export interface ErrorEntry {
 }
 
 export type ErrorCode =
+  | 'NM_ADDRESS_UNAVAILABLE'
   | 'NM_ANSWER_INVALID'
   | 'NM_BUNDLE_EXISTS'
   | 'NM_CHECKPOINT_CORRUPT'
   | 'NM_CODES_INVALID'
   | 'NM_DATA_TOO_SMALL'
+  | 'NM_EMBEDDING_UNAVAILABLE'
   | 'NM_EMOJI_MISSING'
   | 'NM_ENCODER_COLLAPSED'
   | 'NM_ENCODER_MISMATCH'
@@ -32,6 +34,8 @@ export type ErrorCode =
   | 'NM_KERNELS_MISSING'
   | 'NM_LABELS_INVALID'
   | 'NM_LABELS_MISSING'
+  | 'NM_MEDIA_TYPE_UNSUPPORTED'
+  | 'NM_MODEL_ABSENT'
   | 'NM_MODEL_CARD_INVALID'
   | 'NM_MODEL_CARD_MISSING'
   | 'NM_MODEL_CORRUPT'
@@ -43,7 +47,9 @@ export type ErrorCode =
   | 'NM_ONNXRUNTIME_MISSING'
   | 'NM_OPTION_INVALID'
   | 'NM_OPTION_UNKNOWN'
+  | 'NM_ORIGIN_REFUSED'
   | 'NM_OUT_OF_MEMORY'
+  | 'NM_OVERLOADED'
   | 'NM_PAIRS_EMPTY'
   | 'NM_PAIR_AMBIGUOUS'
   | 'NM_PGVECTOR_MISSING'
@@ -51,11 +57,17 @@ export type ErrorCode =
   | 'NM_POSTGRES_MISSING'
   | 'NM_QUANTISATION_LOSS'
   | 'NM_QUANTISATION_UNSUPPORTED'
+  | 'NM_RATE_LIMITED'
   | 'NM_REEMBED_INCOMPLETE'
+  | 'NM_REQUEST_INVALID'
+  | 'NM_REQUEST_TIMEOUT'
+  | 'NM_REQUEST_TOO_LARGE'
+  | 'NM_ROUTE_MISSING'
   | 'NM_RUN_EXISTS'
   | 'NM_RUN_MISSING'
   | 'NM_RUN_UNFINISHED'
   | 'NM_SELF_CHECK_FAILED'
+  | 'NM_SERVICE_CLOSING'
   | 'NM_SERVICE_TIMEOUT'
   | 'NM_SERVICE_UNREACHABLE'
   | 'NM_SETTINGS_CHANGED'
@@ -76,11 +88,19 @@ export type ErrorCode =
   | 'NM_STORE_WRITE_FAILED'
   | 'NM_TENSOR_UNSUPPORTED'
   | 'NM_TFJS_BACKEND'
+  | 'NM_TOKENS_INVALID'
+  | 'NM_TOKENS_MISSING'
+  | 'NM_TOKEN_INVALID'
+  | 'NM_TOKEN_SCOPE'
   | 'NM_TOO_FEW_CANDIDATES'
   | 'NM_VECTOR_INVALID'
   | 'NM_WORKER_FAILED';
 
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
+  NM_ADDRESS_UNAVAILABLE: {
+    status: 500,
+    hint: 'Stop what listens there, or take another --port.',
+  },
   NM_ANSWER_INVALID: {
     status: 502,
     hint: 'Check the address: what answered is no nearmiss service, or something in front of it.',
@@ -89,6 +109,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_CHECKPOINT_CORRUPT: { status: 500, hint: 'Start a new run, or restore the file from a copy.' },
   NM_CODES_INVALID: { status: 500, hint: 'Encode the vectors again, with `add`.' },
   NM_DATA_TOO_SMALL: { status: 400, hint: 'Add pictures, or use a smaller --batch.' },
+  NM_EMBEDDING_UNAVAILABLE: {
+    status: 503,
+    hint: 'Try again shortly; the log of the service says why its threads end.',
+  },
   NM_EMOJI_MISSING: { status: 400, hint: 'Run `npm install emoji-datasource-google emoji-datasource-twitter`.' },
   NM_ENCODER_COLLAPSED: { status: 422, hint: 'Train with a lower learning rate, or on more varied pictures.' },
   NM_ENCODER_MISMATCH: {
@@ -121,6 +145,14 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     status: 400,
     hint: 'Sort the pictures into one folder a class, or use a method without labels.',
   },
+  NM_MEDIA_TYPE_UNSUPPORTED: {
+    status: 415,
+    hint: 'Send a type that the message names; docs/serve.md lists them by route.',
+  },
+  NM_MODEL_ABSENT: {
+    status: 400,
+    hint: 'Ask by vector or id, or start the service with --model.',
+  },
   NM_MODEL_CARD_INVALID: { status: 400, hint: 'Export the model again; the message names the field.' },
   NM_MODEL_CARD_MISSING: { status: 400, hint: 'Use a file that `nearmiss export` wrote.' },
   NM_MODEL_CORRUPT: { status: 400, hint: 'Restore the file from a copy, or export it again.' },
@@ -141,7 +173,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   },
   NM_OPTION_INVALID: { status: 400, hint: 'See the option in `nearmiss <command> --help`.' },
   NM_OPTION_UNKNOWN: { status: 400, hint: 'Check the spelling; unknown settings are never ignored.' },
+  NM_ORIGIN_REFUSED: {
+    status: 403,
+    hint: "Use the service's own address, or name its others with --allow-host.",
+  },
   NM_OUT_OF_MEMORY: { status: 500, hint: 'Use a smaller batch, or free tensors that are no longer needed.' },
+  NM_OVERLOADED: { status: 503, hint: 'Try again shortly, with fewer requests at once.' },
   NM_PAIRS_EMPTY: {
     status: 400,
     hint: 'Give the two pictures of an item the same relative name; extensions do not count.',
@@ -158,14 +195,32 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     hint: 'Nothing was written. Calibrate on more pictures, like those to be searched; raise --max-loss; or ship float32.',
   },
   NM_QUANTISATION_UNSUPPORTED: { status: 400, hint: 'Quantise a float32 file that `nearmiss export` wrote.' },
+  NM_RATE_LIMITED: {
+    status: 429,
+    hint: 'Wait for as long as Retry-After says, and send fewer requests at a time.',
+  },
   NM_REEMBED_INCOMPLETE: {
     status: 409,
     hint: 'Nothing is lost: index what is missing with --reembed too, or give it up with --prune.',
+  },
+  NM_REQUEST_INVALID: {
+    status: 400,
+    hint: 'Mend what the message names; /docs/ describes every route.',
+  },
+  NM_REQUEST_TIMEOUT: {
+    status: 408,
+    hint: 'Send the body at once, or on a quicker line.',
+  },
+  NM_REQUEST_TOO_LARGE: { status: 413, hint: 'Send less in one request.' },
+  NM_ROUTE_MISSING: {
+    status: 404,
+    hint: 'Check the method and the path; /docs/ lists the routes.',
   },
   NM_RUN_EXISTS: { status: 409, hint: 'Go on with --resume, or name another folder with --out.' },
   NM_RUN_MISSING: { status: 404, hint: 'Name the folder that `nearmiss train --out` wrote.' },
   NM_RUN_UNFINISHED: { status: 409, hint: 'Go on with `nearmiss train --out RUN --resume`.' },
   NM_SELF_CHECK_FAILED: { status: 500, hint: 'Report it with the output of `nearmiss doctor`.' },
+  NM_SERVICE_CLOSING: { status: 503, hint: 'Try again shortly: the service restarts, or another instance answers.' },
   NM_SERVICE_TIMEOUT: { status: 504, hint: 'Try again later, or raise `timeout`.' },
   NM_SERVICE_UNREACHABLE: { status: 503, hint: 'Check the address, and that the service runs.' },
   NM_SETTINGS_CHANGED: { status: 409, hint: 'Resume without other settings, or start a new run.' },
@@ -197,6 +252,22 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   NM_TFJS_BACKEND: {
     status: 500,
     hint: "Import '@tensorflow/tfjs-backend-wasm' and call `await tf.setBackend('wasm')` before `install(tf)`.",
+  },
+  NM_TOKENS_INVALID: {
+    status: 400,
+    hint: 'Mend the line that the message names; `nearmiss serve --make-token read` makes one.',
+  },
+  NM_TOKENS_MISSING: {
+    status: 400,
+    hint: 'Make a token with `nearmiss serve --make-token write --token-file FILE`, and give --token-file FILE.',
+  },
+  NM_TOKEN_INVALID: {
+    status: 401,
+    hint: 'Send the header `Authorization: Bearer TOKEN`.',
+  },
+  NM_TOKEN_SCOPE: {
+    status: 403,
+    hint: 'Use a token of scope write.',
   },
   NM_TOO_FEW_CANDIDATES: { status: 400, hint: 'Mix fewer of the hardest, or use a larger batch or queue.' },
   NM_VECTOR_INVALID: {

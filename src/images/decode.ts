@@ -12,6 +12,8 @@ export interface DecodeOptions {
   readonly maxBytes?: number;
   /** Largest picture, width x height, checked in the header. Default 100 million. */
   readonly maxPixels?: number;
+  /** Longest time that decoding may take, whole seconds, 1 … 3600. Default: any. */
+  readonly maxSeconds?: number;
 }
 
 export const DEFAULT_MAX_BYTES: number = 64 * 1024 * 1024;
@@ -39,7 +41,7 @@ export function loadSharp(load: () => Promise<{ default: Sharp }> = () => import
 
 /** Checked options with their defaults filled in. */
 export function decodeSettings(options: DecodeOptions): Required<DecodeOptions> {
-  const { size, fit = 'pad', maxBytes = DEFAULT_MAX_BYTES, maxPixels = DEFAULT_MAX_PIXELS } = options;
+  const { size, fit = 'pad', maxBytes = DEFAULT_MAX_BYTES, maxPixels = DEFAULT_MAX_PIXELS, maxSeconds = 0 } = options;
   if (!Number.isInteger(size) || size < 1 || size > 1024) {
     throw new NearmissError('NM_OPTION_INVALID', `size: found ${size}, allowed: a whole number 1 to 1024`);
   }
@@ -53,7 +55,11 @@ export function decodeSettings(options: DecodeOptions): Required<DecodeOptions> 
     if (!(value > 0))
       throw new NearmissError('NM_OPTION_INVALID', `${name}: found ${value}, allowed: a number above 0`);
   }
-  return { size, fit, maxBytes, maxPixels };
+  if (options.maxSeconds !== undefined && !(Number.isInteger(maxSeconds) && maxSeconds >= 1 && maxSeconds <= 3600)) {
+    const allowed = 'a whole number 1 to 3600';
+    throw new NearmissError('NM_OPTION_INVALID', `maxSeconds: found ${maxSeconds}, allowed: ${allowed}`);
+  }
+  return { size, fit, maxBytes, maxPixels, maxSeconds };
 }
 
 function refuse(message: string, cause?: unknown): never {
@@ -75,6 +81,7 @@ function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
 
 /** What libvips says, without its internals: the first line that is not about seeking, its loader's name taken off. */
 function vipsReason(error: unknown): string {
+  if (error instanceof Error && error.message.startsWith('timeout: ')) return 'takes too long to decode';
   const message = (error instanceof Error ? error.message : String(error)).replace(
     'Input buffer has corrupt header: ',
     '',
@@ -104,7 +111,7 @@ function jpegSize(
 }
 
 /** Turns and mirrors a square picture as EXIF orientation 1 … 8 says. */
-function orient(square: Uint8Array, size: number, orientation: number): Uint8Array {
+function orient(square: Uint8Array<ArrayBuffer>, size: number, orientation: number): Uint8Array<ArrayBuffer> {
   if (orientation < 2 || orientation > 8) return square;
   const result = new Uint8Array(square.length);
   const last = size - 1;
@@ -133,14 +140,14 @@ function orient(square: Uint8Array, size: number, orientation: number): Uint8Arr
  * @example
  * const pixels = await decodePicture(await readFile('shoe.jpg'), { size: 64 });
  */
-export async function decodePicture(bytes: Uint8Array, options: DecodeOptions): Promise<Uint8Array> {
-  const { size, fit, maxBytes, maxPixels } = decodeSettings(options);
+export async function decodePicture(bytes: Uint8Array, options: DecodeOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { size, fit, maxBytes, maxPixels, maxSeconds } = decodeSettings(options);
   if (bytes.length > maxBytes) refuse(`${bytes.length} bytes, allowed: ${maxBytes}`);
   const header = pictureHeader(bytes);
   if ('reason' in header) refuse(header.reason);
   const sharp = await loadSharp();
   // 'error' refuses truncated and corrupt data but not the harmless oddities that cameras write ('warning' would).
-  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels });
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels }).timeout({ seconds: maxSeconds });
   let { width, height } = header;
   let orientation = 1;
   if (width === undefined || height === undefined) {
@@ -158,7 +165,7 @@ export async function decodePicture(bytes: Uint8Array, options: DecodeOptions): 
   // A JPEG is turned after the resize: libvips does not shrink while decoding when it also turns.
   const upright = header.format === 'jpeg' ? image : image.autoOrient();
   const resized = smaller ? upright.resize({ ...smaller, fit: 'fill', kernel: 'linear' }) : upright;
-  const decode = async (): Promise<Uint8Array> => {
+  const decode = async (): Promise<Uint8Array<ArrayBuffer>> => {
     const { data, info } = await resized
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })

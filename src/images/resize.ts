@@ -146,7 +146,7 @@ export function resizeArea(
   size: number,
   fit: Fit = 'pad',
   original: { readonly width: number; readonly height: number } = pixels,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const { width, height } = pixels;
   const extent = fittedExtent(original, fit);
   const along = (length: number, of: number): Axis =>
