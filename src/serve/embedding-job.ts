@@ -1,8 +1,19 @@
+import type { Fit } from '../images/resize.js';
 import type { Entrant } from './admission.js';
-import type { ServedModel } from './served-model.js';
+import type { StageJob } from './stage.js';
+
+/** What a request needs to know of the model that embeds it. */
+export interface JobModel {
+  readonly dim: number;
+  readonly size: number;
+  readonly fit: Fit;
+  /** Bytes of a picture's pixels. */
+  readonly pictureBytes: number;
+  readonly stage: { add(job: EmbeddingJob, index: number): void };
+}
 
 /** One request on its way: its pictures are decoded (or came as pixels) and embedded in any order. */
-export class EmbeddingJob implements Entrant {
+export class EmbeddingJob implements Entrant, StageJob {
   /** float32 [pictures, dim], filled as the pictures are embedded. */
   readonly embeddings: Float32Array<ArrayBuffer>;
   readonly answer: Promise<Float32Array<ArrayBuffer>>;
@@ -21,7 +32,7 @@ export class EmbeddingJob implements Entrant {
    * @param bytes what it holds until it is answered
    */
   constructor(
-    readonly model: ServedModel,
+    readonly model: JobModel,
     readonly files: readonly Uint8Array[],
     readonly pixels: Uint8Array,
     readonly bytes: number,

@@ -6,47 +6,12 @@ import type { DecodeAnswer } from './decode-worker.js';
 import { startDecoding } from './decoding.js';
 import { EmbeddingJob } from './embedding-job.js';
 import { type EmbeddingOptions, type EmbeddingSettings, embeddingSettings } from './embedding-options.js';
+import type { CrewStats, EmbeddingStats } from './embedding-stats.js';
 import { ServedModel } from './served-model.js';
 import type { Stage } from './stage.js';
 
 export type { EmbeddingOptions, EmbeddingStage } from './embedding-options.js';
-
-/** What a crew of threads does at the moment. */
-export interface CrewStats {
-  /** Pictures that wait for a thread. */
-  readonly queued: number;
-  /** Pictures that a thread has. */
-  readonly running: number;
-  readonly threads: number;
-  /** Threads that can take work; fewer than `threads` while one is replaced. */
-  readonly ready: number;
-  /** Threads that ended by themselves and were replaced. */
-  readonly restarts: number;
-}
-
-/** A look at the service. Counts are since the start, also over reloads, except the restarts of a model's threads. */
-export interface EmbeddingStats {
-  /** Whether requests can be answered now: there are threads for all that it takes. */
-  readonly ready: boolean;
-  /** Requests that are not answered yet, and what they hold. */
-  readonly requests: number;
-  readonly pictures: number;
-  readonly bytes: number;
-  /** Pictures that wait, for decoding and for embedding together. */
-  readonly queued: number;
-  /** Pictures that are being decoded or embedded. */
-  readonly running: number;
-  readonly decoding: CrewStats;
-  readonly embedding: CrewStats;
-  /** Batches embedded so far, and the pictures in them. */
-  readonly batches: number;
-  readonly embedded: number;
-  readonly largestBatch: number;
-  /** Requests refused because too much was in work. */
-  readonly shed: number;
-  /** Requests whose time was up. */
-  readonly timedOut: number;
-}
+export type { CrewStats, EmbeddingStats } from './embedding-stats.js';
 
 /**
  * Embeds pictures in threads of its own; the event loop only passes buffers on. Requests are answered by the model that
@@ -210,13 +175,14 @@ class ThreadedEmbedding implements EmbeddingService {
     bytes: number,
     signal: AbortSignal | undefined,
   ): EmbeddingJob {
-    const job = new EmbeddingJob(this.model, files, pixels, bytes, signal, (ended) => {
+    const { model } = this;
+    const job = new EmbeddingJob(model, files, pixels, bytes, signal, (ended) => {
       this.admission.leave(ended);
       if (files.length > 0) this.decoding.drop(ended);
-      ended.model.end(ended);
+      model.end(ended);
     });
     this.admission.enter(job);
-    job.model.begin(job);
+    model.begin(job);
     return job;
   }
 

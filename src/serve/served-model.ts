@@ -2,7 +2,7 @@ import type { Fit } from '../images/resize.js';
 import type { ModelCard } from '../onnx/card.js';
 import { readModel } from '../onnx/file.js';
 import type { EmbedAnswer, EmbedThreadData, EmbedThreadReady } from './embed-worker.js';
-import type { EmbeddingJob } from './embedding-job.js';
+import type { EmbeddingJob, JobModel } from './embedding-job.js';
 import { Stage, type StageOptions, type Unit } from './stage.js';
 
 /** How a model's threads are run. */
@@ -18,7 +18,7 @@ export interface ServedModelOptions
 }
 
 /** A model and the threads that run it. Requests that began with it end with it, whatever replaces it. */
-export class ServedModel {
+export class ServedModel implements JobModel {
   readonly dim: number;
   readonly size: number;
   readonly fit: Fit;

@@ -40,10 +40,16 @@ export interface ThreadOptions {
   readonly data: unknown;
   /** How long it may take to start, ms. */
   readonly startTimeout: number;
-  /** How long it may go without any answer while it has messages, ms; it is then taken for hung and ended. */
+  /** How long an answer may take, ms; the thread is then taken for hung and ended. */
   readonly answerTimeout: number;
   /** Called once when it ends without having been asked to, after `ready` and all that wait were rejected. */
   readonly onEnd: (reason: Error) => void;
+}
+
+interface Question<Answer> {
+  readonly asked: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** One worker thread and the messages that it has not answered. */
@@ -51,14 +57,11 @@ export class ServiceThread<Ready, Answer> {
   /** What it says when it is ready; rejected if it does not start, with the code of the thread's own error if it has one. */
   readonly ready: Promise<Ready>;
   private readonly worker: Worker;
-  private readonly unanswered = new Map<
-    number,
-    { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void }
-  >();
+  /** By id, the oldest first. */
+  private readonly unanswered = new Map<number, Question<Answer>>();
   private nextId = 0;
   private ended = false;
   private watch: NodeJS.Timeout | undefined;
-  private heard = 0;
 
   constructor(private readonly options: ThreadOptions) {
     this.worker = new Worker(options.file, { workerData: options.data });
@@ -94,26 +97,25 @@ export class ServiceThread<Ready, Answer> {
   /** The thread's answer to a message, whose buffers in `transfer` move there; `ThreadEnded` if none will come. */
   ask(message: object, transfer: readonly ArrayBuffer[]): Promise<Answer> {
     if (this.ended) return Promise.reject(new ThreadEnded('it has ended'));
-    if (this.unanswered.size === 0) this.heard = performance.now();
     this.watch ??= setTimeout(this.look, this.options.answerTimeout);
     return new Promise((resolve, reject) => {
       const id = this.nextId++;
-      this.unanswered.set(id, { resolve, reject });
+      this.unanswered.set(id, { asked: performance.now(), resolve, reject });
       this.worker.postMessage({ id, ...message }, transfer);
     });
   }
 
-  /** Ends a thread that does not answer; else looks again when the next answer is due. */
+  /** Ends a thread whose oldest message has waited too long; else looks again when it would have. */
   private readonly look = (): void => {
     this.watch = undefined;
-    if (this.unanswered.size === 0) return;
-    const left = this.options.answerTimeout - (performance.now() - this.heard);
+    const [oldest] = this.unanswered.values();
+    if (!oldest) return;
+    const left = this.options.answerTimeout - (performance.now() - oldest.asked);
     if (left > 0) this.watch = setTimeout(this.look, Math.ceil(left));
     else this.end(new ThreadEnded(`no answer within ${this.options.answerTimeout} ms`));
   };
 
   private settle(message: Extract<ThreadMessage<Ready, Answer>, { readonly id: number }>): void {
-    this.heard = performance.now();
     const waiting = this.unanswered.get(message.id);
     this.unanswered.delete(message.id);
     if (message.type === 'answer') waiting?.resolve(message.answer);

@@ -3,6 +3,11 @@ import { FairQueue } from './fair-queue.js';
 import { type ServiceThread, ThreadEnded } from './service-thread.js';
 import { type CrewOptions, ThreadCrew } from './thread-crew.js';
 
+/** A request: `over` once it has been answered, in whatever way. */
+export interface StageJob {
+  readonly over: boolean;
+}
+
 /** One picture of a request at a stage. */
 export interface Unit<Job> {
   readonly job: Job;
@@ -45,7 +50,7 @@ export interface StageOptions<Job, Answer>
  * When a thread ends over its messages, each of their pictures is put once more to a thread that has nothing else, so that
  * one that ends threads takes no other down with it; if it happens again the request fails with `NM_EMBEDDING_UNAVAILABLE`.
  */
-export class Stage<Job, Ready, Answer> {
+export class Stage<Job extends StageJob, Ready, Answer> {
   private readonly queue = new FairQueue<Job, Unit<Job>>();
   private retries: Unit<Job>[] = [];
   /** Threads that have a picture of `retries`, and get nothing else meanwhile. */
@@ -57,7 +62,7 @@ export class Stage<Job, Ready, Answer> {
   private constructor(private readonly options: StageOptions<Job, Answer>) {}
 
   /** Starts the threads; rejected with what the first of them that does not start says. */
-  static async start<Job, Ready, Answer>(
+  static async start<Job extends StageJob, Ready, Answer>(
     options: StageOptions<Job, Answer>,
   ): Promise<{ readonly stage: Stage<Job, Ready, Answer>; readonly ready: Ready }> {
     const stage = new Stage<Job, Ready, Answer>(options);
@@ -145,6 +150,7 @@ export class Stage<Job, Ready, Answer> {
 
   private retry(units: readonly Unit<Job>[], reason: Error): void {
     for (const unit of units) {
+      if (unit.job.over) continue;
       if (unit.retried) this.options.fail(unit, this.unavailable(`ended twice (${reason.message})`));
       else if (this.crew.failing) this.options.fail(unit, this.unavailable(`do not start (${reason.message})`));
       else this.retries.push({ ...unit, since: performance.now(), retried: true });

@@ -5,6 +5,8 @@ const FIRST_DELAY = 100;
 const LONGEST_DELAY = 10_000;
 /** So many starts in a row without an answer, and the crew counts as failing. */
 const FAILING = 3;
+/** A thread that was ready for so long, ms, has started well even if nobody asked it anything. */
+const SETTLED = 5000;
 
 export interface CrewOptions extends Omit<ThreadOptions, 'onEnd'> {
   readonly threads: number;
@@ -20,6 +22,7 @@ export interface CrewOptions extends Omit<ThreadOptions, 'onEnd'> {
 interface Place<Ready, Answer> {
   thread: ServiceThread<Ready, Answer> | undefined;
   ready: boolean;
+  readySince: number;
   failures: number;
   restart: NodeJS.Timeout | undefined;
 }
@@ -34,6 +37,7 @@ export class ThreadCrew<Ready, Answer> {
     this.places = Array.from({ length: options.threads }, () => ({
       thread: undefined,
       ready: false,
+      readySince: 0,
       failures: 0,
       restart: undefined,
     }));
@@ -98,6 +102,7 @@ export class ThreadCrew<Ready, Answer> {
     return thread.ready.then((value) => {
       if (!this.closed && place.thread === thread) {
         place.ready = true;
+        place.readySince = performance.now();
         this.options.onReady();
       }
       return value;
@@ -105,6 +110,7 @@ export class ThreadCrew<Ready, Answer> {
   }
 
   private replace(place: Place<Ready, Answer>, reason: Error): void {
+    if (place.ready && performance.now() - place.readySince > SETTLED) place.failures = 0;
     place.thread = undefined;
     place.ready = false;
     if (this.closed) return;
