@@ -1,6 +1,1 @@
-import { readFileSync } from 'node:fs';
-
-const manifest: { version: string } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-
-/** This package's version. */
-export const version: string = manifest.version;
+export { version } from '../version.js';
