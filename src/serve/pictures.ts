@@ -89,6 +89,19 @@ function rawPixels(pixels: Uint8Array, size: number, limits: ServiceLimits, embe
 
 /** Files of a form in their order, whatever they are called, and its text fields. */
 async function readForm(request: FastifyRequest, limits: ServiceLimits): Promise<Pictures> {
+  try {
+    return await parseForm(request, limits);
+  } catch (error) {
+    // The parser says in plain errors, without codes, that it cannot read a form; a mistake of ours is of another class.
+    if (error instanceof Error && error.constructor === Error && !('code' in error)) {
+      const reason = error.message.replace(/^multipart: /i, '').slice(0, 200);
+      throw new NearmissError('NM_REQUEST_INVALID', `multipart: ${reason}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function parseForm(request: FastifyRequest, limits: ServiceLimits): Promise<Pictures> {
   const files: Uint8Array[] = [];
   const fields: Record<string, string> = {};
   let bytes = 0;
