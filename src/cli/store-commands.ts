@@ -9,13 +9,18 @@ import {
   type Metric,
   readItems,
   type Store,
+  VECTOR_KINDS,
+  type VectorKind,
   writeDeviceIndex,
   writeItems,
 } from '../retrieve/index.js';
 import { command, oneOf } from './command.js';
 import { openPlace, placeName } from './place.js';
 
-const STORE = 'a store: an SQLite file, or postgres://user:password@host/database';
+/** What `--vectors` says, here and in bundle.ts. */
+export const VECTORS_HELP: string =
+  'float32 (default: the same scores as the store), float16 or int8: smaller, and exact for vectors rounded to that';
+export const STORE_HELP = 'a store: an SQLite file, or postgres://user:password@host/database';
 
 /** Opens a store for the time of some work. */
 async function withStore<T>(place: string, readOnly: boolean, body: (store: Store) => Promise<T>): Promise<T> {
@@ -39,7 +44,7 @@ export function deleteCommand(): Command {
         return { removed, items };
       }),
   )
-    .argument('<store>', STORE)
+    .argument('<store>', STORE_HELP)
     .argument('<ids...>', 'ids, as search prints them; unknown ones are no error');
 }
 
@@ -63,7 +68,7 @@ export function statsCommand(): Command {
         modelPath: modelPath ?? null,
       };
     }),
-  ).argument('<store>', STORE);
+  ).argument('<store>', STORE_HELP);
 }
 
 export function compactCommand(): Command {
@@ -75,20 +80,20 @@ export function compactCommand(): Command {
       console.print(`${(before / 1e6).toFixed(2)} MB before, ${(after / 1e6).toFixed(2)} MB after`);
       return { before, after };
     }),
-  ).argument('<store>', STORE);
+  ).argument('<store>', STORE_HELP);
 }
 
 export function exportIndexCommand(): Command {
-  return command<{ readonly out: string; readonly half?: boolean; readonly metadata: boolean }>(
+  return command<{ readonly out: string; readonly vectors?: VectorKind; readonly metadata: boolean }>(
     'export-index',
     [
       'nearmiss export-index store.db --out photos.nmi',
-      'nearmiss export-index store.db --out small.nmi --half --no-metadata',
+      'nearmiss export-index store.db --out small.nmi --vectors int8 --no-metadata',
     ],
-    async ([place = ''], { out, half, metadata }, console) =>
+    async ([place = ''], { out, vectors, metadata }, console) =>
       withStore(place, true, async (store) => {
         const { items, bytes } = await writeDeviceIndex(store, out, {
-          vectors: half ? 'float16' : 'float32',
+          ...(vectors === undefined ? {} : { vectors }),
           withoutMetadata: !metadata,
           signal: console.signal,
           onProgress: (done) => console.progress(`wrote ${done} items`),
@@ -97,9 +102,9 @@ export function exportIndexCommand(): Command {
         return { index: resolve(out), items, bytes };
       }),
   )
-    .argument('<store>', STORE)
+    .argument('<store>', STORE_HELP)
     .requiredOption('--out <file>', 'the index file, for devices and browsers')
-    .option('--half', 'round the vectors to 16 bits: half their size, exact for the rounded ones')
+    .option('--vectors <kind>', VECTORS_HELP, oneOf(VECTOR_KINDS))
     .option('--no-metadata', 'leave the metadata out');
 }
 
@@ -118,7 +123,7 @@ export function exportItemsCommand(): Command {
         return { file: resolve(out), items };
       }),
   )
-    .argument('<store>', STORE)
+    .argument('<store>', STORE_HELP)
     .requiredOption('--out <file>', 'a .jsonl, .npy (with a .npy.jsonl beside it) or .safetensors file')
     .option('--format <format>', `${ITEM_FORMATS.join(', ')} (default: by the ending)`, oneOf(ITEM_FORMATS));
 }
@@ -165,7 +170,7 @@ export function importCommand(): Command {
     },
   )
     .argument('<file>', 'a .jsonl, .npy or .safetensors file (docs/retrieval.md)')
-    .requiredOption('--store <place>', `${STORE}; made if there is none and --fingerprint is given`)
+    .requiredOption('--store <place>', `${STORE_HELP}; made if there is none and --fingerprint is given`)
     .option('--fingerprint <name>', 'names the encoder that made the vectors; a store takes those of one')
     .option('--metric <metric>', `of a new store: ${METRICS.join(', ')} (default cosine)`, oneOf(METRICS))
     .option('--format <format>', `${ITEM_FORMATS.join(', ')} (default: by the ending)`, oneOf(ITEM_FORMATS))

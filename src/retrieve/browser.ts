@@ -1,6 +1,7 @@
 // What of `nearmiss/retrieve` runs in browsers: reading index files, filters and the search engine; no stores, no files.
 export { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
 export { type DeviceIndex, readDeviceIndex } from './device-index.js';
+export type { VectorKind } from './device-index-format.js';
 export {
   bitmapWords,
   type EngineHits,

@@ -11,7 +11,7 @@ import { checkMetric, checkWhole, MAX_DIMENSION, type Metric } from './vectors.j
  *
  * Rows are in the byte order of their ids. The header says where each section lies and its CRC-32, so that any change of
  * the file is found. Under cosine the vectors are of length 1; as float16 they are rounded, and codes and scores are those
- * of the rounded vectors.
+ * of the rounded vectors. As int8 there are none: vectors are those that the codes stand for (code-vectors.ts).
  */
 export const DEVICE_INDEX_VERSION = 1;
 export const MAGIC: Uint8Array = new TextEncoder().encode('nearmiss');
@@ -21,12 +21,20 @@ export const SECTION_NAMES = ['codes', 'vectors', 'ids', 'idOffsets', 'metadata'
 export type SectionName = (typeof SECTION_NAMES)[number];
 export type Sections = Readonly<Record<SectionName, Uint8Array>>;
 
+/** How an index file keeps its vectors. */
+export const VECTOR_KINDS = ['float32', 'float16', 'int8'] as const;
+export type VectorKind = (typeof VECTOR_KINDS)[number];
+/** Bytes of a component in the section of vectors. */
+export const VECTOR_BYTES: Readonly<Record<VectorKind, number>> = { float32: 4, float16: 2, int8: 0 };
+
 export interface DeviceIndexHeader {
   readonly fingerprint: string;
   readonly dimension: number;
   readonly metric: Metric;
   readonly count: number;
-  readonly vectors: 'float32' | 'float16';
+  readonly vectors: VectorKind;
+  /** With int8: how far a vector is at most from the one that was stored. */
+  readonly vectorError?: number;
   readonly codeFormat: string;
   readonly codeBytes: number;
   readonly modelCard?: JsonObject;
@@ -97,8 +105,8 @@ function readHeader(json: Uint8Array): DeviceIndexHeader {
     checkMetric(metric);
     checkWhole('count', count, 0, 2 ** 31);
     checkWhole('codeBytes', codeBytes, 1, 2 * MAX_DIMENSION);
-    if (vectors !== 'float32' && vectors !== 'float16') throw new Error('vectors');
-    const sizes = { codes: count * codeBytes, vectors: count * dimension * (vectors === 'float32' ? 4 : 2) };
+    if (!VECTOR_KINDS.includes(vectors)) throw new Error('vectors');
+    const sizes = { codes: count * codeBytes, vectors: count * dimension * VECTOR_BYTES[vectors] };
     if (sections.codes.bytes !== sizes.codes || sections.vectors.bytes !== sizes.vectors) throw new Error('sizes');
     return header;
   } catch (cause) {

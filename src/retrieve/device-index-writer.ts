@@ -1,24 +1,33 @@
 import { NearmissError } from '../errors.js';
 import { loadRetrievalKernels } from '../kernels/retrieval.js';
+import { CodeVectors } from './code-vectors.js';
 import {
   aligned,
   type DeviceIndexHeader,
   headerBytes,
   SECTION_NAMES,
   type SectionName,
+  VECTOR_BYTES,
+  type VectorKind,
 } from './device-index-format.js';
 import { Part } from './file-part.js';
 import { floatsOfHalves, MAX_HALF, toHalf } from './half.js';
+import type { JsonObject } from './items.js';
 import { createSearchEngine } from './search-engine.js';
 import type { Store, StoredItem } from './store.js';
 import { normaliseRows } from './vectors.js';
 import { temporaryName, writeWhole } from './whole-file.js';
 
 export interface DeviceIndexOptions {
-  /** `float16` halves the vectors, which rounds them to 11 bits: the index is exact for the rounded ones. Default `float32`. */
-  readonly vectors?: 'float32' | 'float16';
+  /**
+   * `float16` halves the vectors, which rounds them to 11 bits; `int8` leaves them out for those that the codes stand for,
+   * an eighth to a quarter of the size. The index is exact for the rounded ones. Default `float32`.
+   */
+  readonly vectors?: VectorKind;
   /** Leaves the metadata out. Default false. */
   readonly withoutMetadata?: boolean;
+  /** What of an item's metadata goes into the file. Default all of it. */
+  readonly metadata?: (id: string, metadata: JsonObject) => JsonObject;
   readonly signal?: AbortSignal;
   /** Told how many items are written. */
   readonly onProgress?: (done: number) => void;
@@ -40,9 +49,11 @@ export async function writeDeviceIndex(
   path: string,
   options: DeviceIndexOptions = {},
 ): Promise<{ readonly items: number; readonly bytes: number }> {
-  const { vectors = 'float32', withoutMetadata = false, signal, onProgress } = options;
+  const { vectors = 'float32', withoutMetadata = false, metadata: shown, signal, onProgress } = options;
   const { fingerprint, dimension, metric, modelCard } = store.info;
   const engine = createSearchEngine(await loadRetrievalKernels(), { dimension, metric });
+  const codeVectors = vectors === 'int8' ? new CodeVectors(dimension, metric) : undefined;
+  let vectorError = 0;
   const temporary = temporaryName(path);
   const parts = new Map<SectionName, Part>();
   try {
@@ -58,14 +69,19 @@ export async function writeDeviceIndex(
       const { matrix, stored } = vectorsOf(items, dimension, metric === 'cosine', vectors);
       engine.clear();
       engine.add(matrix);
-      await part('codes').write(engine.codes(0, items.length));
+      const codes = engine.codes(0, items.length);
+      // Under cosine, bringing a vector to length 1 again may move it as far once more.
+      if (codeVectors) vectorError = Math.max(vectorError, codeVectors.adopt(codes) * (metric === 'cosine' ? 2 : 1));
+      await part('codes').write(codes);
       await part('vectors').write(stored);
       await writeTexts(
         part('ids'),
         part('idOffsets'),
         items.map(({ id }) => id),
       );
-      const metadata = items.map((item) => (withoutMetadata ? '{}' : JSON.stringify(item.metadata)));
+      const metadata = items.map(({ id, metadata }) =>
+        withoutMetadata ? '{}' : JSON.stringify(shown ? shown(id, metadata) : metadata),
+      );
       await writeTexts(part('metadata'), part('metadataOffsets'), metadata);
       count += items.length;
       after = items.at(-1)!.id;
@@ -79,7 +95,12 @@ export async function writeDeviceIndex(
     }
     const { codeFormat, codeBytes } = engine;
     const about = { fingerprint, dimension, metric, count, vectors, codeFormat, codeBytes };
-    const header: DeviceIndexHeader = { ...about, ...(modelCard === undefined ? {} : { modelCard }), sections };
+    const header: DeviceIndexHeader = {
+      ...about,
+      ...(codeVectors ? { vectorError } : {}),
+      ...(modelCard === undefined ? {} : { modelCard }),
+      sections,
+    };
     return { items: count, bytes: await assemble(headerBytes(header), [...parts.values()], path) };
   } finally {
     for (const each of parts.values()) await each.remove();
@@ -91,13 +112,13 @@ function vectorsOf(
   items: readonly StoredItem[],
   dimension: number,
   cosine: boolean,
-  kind: 'float32' | 'float16',
+  kind: VectorKind,
 ): { readonly matrix: Float32Array; readonly stored: Uint8Array } {
   const matrix = new Float32Array(items.length * dimension);
   for (const [i, { vector }] of items.entries()) matrix.set(vector, i * dimension);
   if (cosine) normaliseRows(matrix, dimension);
-  const width = kind === 'float32' ? 4 : 2;
-  const stored = new Uint8Array(matrix.length * width);
+  const stored = new Uint8Array(matrix.length * VECTOR_BYTES[kind]);
+  if (kind === 'int8') return { matrix, stored };
   const view = new DataView(stored.buffer);
   for (const [i, value] of matrix.entries()) {
     if (kind === 'float32') view.setFloat32(4 * i, value, true);

@@ -1,7 +1,15 @@
-import { loadRetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
+import { NearmissError } from '../errors.js';
+import { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
 import { MAX_TOP } from '../kernels/retrieval-layout.js';
+import { CodeVectors } from './code-vectors.js';
 import { MetadataColumns } from './columns.js';
-import { type DeviceIndexHeader, readSections, type Sections } from './device-index-format.js';
+import {
+  type DeviceIndexHeader,
+  readSections,
+  type Sections,
+  VECTOR_BYTES,
+  type VectorKind,
+} from './device-index-format.js';
 import { checkFingerprint } from './encoder-identity.js';
 import type { SearchEngine } from './engine.js';
 import { checkFilter, type Filter } from './filter.js';
@@ -20,6 +28,13 @@ const CHUNK = 4096;
 export interface DeviceIndex {
   readonly info: StoreEncoder & { readonly metric: Metric };
   readonly count: number;
+  /** How the file keeps the vectors; the answers are exact for the vectors as it keeps them. */
+  readonly vectors: VectorKind;
+  /**
+   * With `int8`: how far a vector is at most from the one in the store. A cosine or an l2 distance differs from the store's
+   * by at most this, an inner product by this times the length of the query.
+   */
+  readonly vectorError?: number;
   readonly engine: SearchEngine;
   /** Throws `NM_ENCODER_MISMATCH` for another encoder than the one that filled it. */
   checkEncoder(fingerprint: string): void;
@@ -31,6 +46,8 @@ export interface DeviceIndex {
   search(query: Float32Array, options?: SearchOptions): Hits;
   search(queries: readonly Float32Array[], options?: SearchOptions): Hits[];
   get(id: string): Omit<StoredItem, 'hash'> | undefined;
+  /** The row of an id; undefined where there is no such item. */
+  row(id: string): number | undefined;
   /** The id of a row, 0 … count - 1; rows are in the byte order of ids. */
   id(row: number): string;
 }
@@ -52,9 +69,11 @@ export async function readDeviceIndex(
 ): Promise<DeviceIndex> {
   const { header, sections } = readSections(ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(bytes));
   const { dimension, metric, count } = header;
-  const engine = createSearchEngine(await loadRetrievalKernels(options), { dimension, metric });
+  const kernels = await loadRetrievalKernels(options);
+  if (header.vectors === 'int8') return new FileIndex(header, sections, engineOfCodes(kernels, header, sections));
+  const engine = createSearchEngine(kernels, { dimension, metric });
   const known = header.codeFormat === engine.codeFormat && header.codeBytes === engine.codeBytes;
-  const width = header.vectors === 'float32' ? 4 : 2;
+  const width = VECTOR_BYTES[header.vectors];
   for (let start = 0; start < count; start += CHUNK) {
     const end = Math.min(start + CHUNK, count);
     const raw = sections.vectors.subarray(start * dimension * width, end * dimension * width);
@@ -66,9 +85,27 @@ export async function readDeviceIndex(
   return new FileIndex(header, sections, engine);
 }
 
+/** An engine over the vectors that codes stand for, which are made one by one where a search asks for them. */
+function engineOfCodes(kernels: RetrievalKernels, header: DeviceIndexHeader, { codes }: Sections): SearchEngine {
+  const { dimension, metric, codeFormat, codeBytes } = header;
+  const vectors = new CodeVectors(dimension, metric);
+  const readRow = (row: number, into: Float32Array): void => vectors.read(codes, row, into);
+  const engine = createSearchEngine(kernels, { dimension, metric, readRow });
+  if (codeFormat !== engine.codeFormat || codeBytes !== engine.codeBytes) {
+    throw new NearmissError(
+      'NM_INDEX_INVALID',
+      `index file: found codes of the format ${codeFormat} and no vectors, allowed: ${engine.codeFormat}`,
+    );
+  }
+  engine.addCodes(codes);
+  return engine;
+}
+
 class FileIndex implements DeviceIndex {
   readonly info: StoreEncoder & { readonly metric: Metric };
   readonly count: number;
+  readonly vectors: VectorKind;
+  readonly vectorError?: number;
   readonly engine: SearchEngine;
   readonly #header: DeviceIndexHeader;
   readonly #ids: Texts;
@@ -79,6 +116,8 @@ class FileIndex implements DeviceIndex {
     const { fingerprint, dimension, metric, modelCard } = header;
     this.info = { fingerprint, dimension, metric, ...(modelCard === undefined ? {} : { modelCard }) };
     this.count = header.count;
+    this.vectors = header.vectors;
+    if (header.vectorError !== undefined) this.vectorError = header.vectorError;
     this.engine = engine;
     this.#header = header;
     this.#ids = new Texts(sections.ids, sections.idOffsets);
@@ -109,8 +148,13 @@ class FileIndex implements DeviceIndex {
   }
 
   get(id: string): Omit<StoredItem, 'hash'> | undefined {
+    const row = this.row(id);
+    return row === undefined ? undefined : { id, vector: this.engine.vector(row)!, metadata: this.#metadataOf(row) };
+  }
+
+  row(id: string): number | undefined {
     const row = this.#ids.find(id);
-    return row < 0 ? undefined : { id, vector: this.engine.vector(row)!, metadata: this.#metadataOf(row) };
+    return row < 0 ? undefined : row;
   }
 
   id(row: number): string {

@@ -1,5 +1,6 @@
 export { loadRetrievalKernels, type RetrievalKernels, type RetrievalOptions } from '../kernels/retrieval.js';
 export { type DeviceIndex, readDeviceIndex } from './device-index.js';
+export { VECTOR_KINDS, type VectorKind } from './device-index-format.js';
 export { type DeviceIndexOptions, writeDeviceIndex } from './device-index-writer.js';
 export {
   bitmapWords,

@@ -21,9 +21,14 @@ export function createRotation(segments: Segments, seed: number): Rotation {
   const { block, rounds } = rotationShape(dimension);
   const signs = segments.take(rounds * block * 4);
   const scratch = segments.take(dimension * 4);
-  const view = new Float32Array(segments.memory, signs, rounds * block);
+  new Float32Array(segments.memory, signs, rounds * block).set(rotationSigns(dimension, seed));
+  return { block, rounds, signs, scratch };
+}
+
+/** The signs of the rotation that a seed names, each ±1 / √block, [rounds, block]. */
+export function rotationSigns(dimension: number, seed: number): Float32Array {
+  const { block, rounds } = rotationShape(dimension);
   const random = randomStream(seed, PURPOSE, dimension);
   const unit = 1 / Math.sqrt(block);
-  for (let i = 0; i < view.length; i++) view[i] = random.uint32() & 0x80000000 ? -unit : unit;
-  return { block, rounds, signs, scratch };
+  return Float32Array.from({ length: rounds * block }, () => (random.uint32() & 0x80000000 ? -unit : unit));
 }

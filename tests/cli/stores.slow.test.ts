@@ -106,7 +106,8 @@ describe('a store on the command line', () => {
       store,
       '--out',
       out,
-      '--half',
+      '--vectors',
+      'float16',
     ]);
     const index = await readDeviceIndex(await readFile(out));
     expect([items, bytes, index.count]).toEqual([24, (await readFile(out)).length, 24]);

@@ -92,6 +92,43 @@ describe('index file', () => {
     await large.close();
   });
 
+  it.each(METRICS)(
+    'needs no vectors with int8, and is exact for those that the codes stand for: %s',
+    async (metric) => {
+      const store = await filled(`int8-${metric}`, metric, 2000);
+      const path = join(folder, `int8-${metric}.nmi`);
+      const whole = await writeDeviceIndex(store, path);
+      const small = await writeDeviceIndex(store, path, { vectors: 'int8' });
+      // The header has a field more.
+      expect(whole.bytes - small.bytes).toBeGreaterThan(2000 * DIMENSION * 4 - 200);
+      const index = await readDeviceIndex(await readFile(path));
+      expect(index.vectors).toBe('int8');
+      const bound = index.vectorError!;
+      expect(bound).toBeGreaterThan(0);
+      expect(bound).toBeLessThan(metric === 'cosine' ? 0.05 : 0.2);
+      const items = Array.from({ length: index.count }, (_, row) => index.get(index.id(row))!);
+      for (const { id, vector } of items.slice(0, 50)) {
+        const stored = (await store.get(id))!.vector;
+        const length = metric === 'cosine' ? Math.hypot(...stored) : 1;
+        expect(Math.hypot(...stored.map((value, j) => value / length - vector[j]!))).toBeLessThan(bound);
+      }
+      for (let i = 0; i < 4; i++) {
+        const query = gaussian(DIMENSION, randomStream(65, i));
+        const hits = index.search(query, { k: 10 });
+        const scores = items.map(({ id, vector }) => ({ id, score: scoreOf(metric, query, vector) }));
+        scores.sort((a, b) => (metric === 'l2' ? a.score - b.score : b.score - a.score));
+        expect(hits.map(({ id }) => id)).toEqual(scores.slice(0, 10).map(({ id }) => id));
+        const theirs = new Map((await store.search(query, { k: 1000 })).map(({ id, score }) => [id, score]));
+        const length = metric === 'inner-product' ? Math.hypot(...query) : 1;
+        for (const [n, { id, score }] of hits.entries()) {
+          expect(score).toBeCloseTo(scores[n]!.score, 5);
+          expect(Math.abs(score - theirs.get(id)!)).toBeLessThan(bound * length);
+        }
+      }
+      await store.close();
+    },
+  );
+
   it('of no items finds nothing', async () => {
     const store = await filled('none', 'l2', 0);
     const path = join(folder, 'none.nmi');
@@ -161,6 +198,13 @@ describe('parts of the format', () => {
     expect(toHalf(65520)).toBe(0x7c00);
   });
 });
+
+/** The obvious way, in float64. */
+function scoreOf(metric: (typeof METRICS)[number], query: Float32Array, vector: Float32Array): number {
+  const product = query.reduce((sum, value, j) => sum + value * vector[j]!, 0);
+  if (metric === 'cosine') return product / (Math.hypot(...query) * Math.hypot(...vector));
+  return metric === 'l2' ? Math.hypot(...query.map((value, j) => value - vector[j]!)) : product;
+}
 
 /** Bit by bit, the obvious way. */
 function ownCrc(bytes: Uint8Array): number {
