@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, extname, join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 const FLAGS = [
@@ -23,6 +23,13 @@ const TYPES: Readonly<Record<string, string>> = {
 export function chromiumPath(): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   return folders.flatMap((folder) => NAMES.map((name) => join(folder, name))).find(existsSync);
+}
+
+/** A headless Chromium with these flags beside the usual ones. */
+export function launchChromium(flags: readonly string[] = []): Promise<Browser> {
+  const executablePath = chromiumPath();
+  if (!executablePath) throw new Error(`no Chromium on the PATH (looked for ${NAMES.join(', ')})`);
+  return chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...flags] });
 }
 
 export type Answer = (path: string) => Uint8Array | string | undefined;
@@ -51,8 +58,6 @@ export interface OpenPage {
  * profile.
  */
 export async function openPage(answer: Answer): Promise<OpenPage> {
-  const executablePath = chromiumPath();
-  if (!executablePath) throw new Error(`no Chromium on the PATH (looked for ${NAMES.join(', ')})`);
   const blank = '<!doctype html><title>nearmiss</title>';
   const server = await listen((path) => (path === '/' ? blank : path === '/favicon.ico' ? '' : answer(path)));
   const stop = (): Promise<void> => {
@@ -60,7 +65,7 @@ export async function openPage(answer: Answer): Promise<OpenPage> {
     return new Promise((resolve) => server.close(() => resolve()));
   };
   try {
-    const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS });
+    const browser = await launchChromium();
     const page = await browser.newPage();
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(String(error)));
