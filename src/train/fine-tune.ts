@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import type { EncoderGraph, Weights } from '../encoders/index.js';
 import { NearmissError } from '../errors.js';
 import type { AugmentRecipe } from '../images/index.js';
+import { builtWorker } from './built-worker.js';
 
 /** An encoder and the labelled pictures that it is fine-tuned on; plain data, so that it can be sent to a worker. */
 export interface FineTuneTask {
@@ -69,8 +69,7 @@ export async function fineTune(task: FineTuneTask, options: FineTuneOptions = {}
       `fine-tuning: found ${found}, allowed: one label a picture, at least one`,
     );
   }
-  // The worker is always the built file: sources cannot be loaded into a thread.
-  const worker = new Worker(new URL('../../dist/train/fine-tune-worker.js', import.meta.url), { workerData: task });
+  const worker = builtWorker('fine-tune-worker.js', task);
   let stop: (() => void) | undefined;
   try {
     return await new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { NearmissError } from '../errors.js';
 import { compileTraining, type TrainingModule, type TrainingTier } from '../kernels/index.js';
+import { builtWorker } from './built-worker.js';
 import { breakExchange, clearStop, type ExchangeBuffers, requestStop } from './exchange.js';
 import type { ReplicaOptions, ReplicaState, StepFigures } from './replica.js';
 import type { WorkerAnswers, WorkerData, WorkerMessage, WorkerRequest } from './worker.js';
@@ -17,8 +18,7 @@ class Member {
   private ended = false;
 
   constructor(data: WorkerData, onStep: (figures: StepFigures) => void, onFailure: () => void) {
-    // The worker is always the built file: sources cannot be loaded into a thread.
-    this.worker = new Worker(new URL('../../dist/train/worker.js', import.meta.url), { workerData: data });
+    this.worker = builtWorker('worker.js', data);
     this.ready = new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         this.ended = true;
