@@ -39,11 +39,10 @@ function obstacle(): string | undefined {
   return undefined;
 }
 
-/** True when the command line or NODE_OPTIONS has set a flag, which then stays as it is. */
+/** True when the command line has set a flag, which then stays as it is (NODE_OPTIONS does not allow these). */
 function givenByUser(flag: string): boolean {
   const name = flag.replace(/^--(no-?)?/, '').replaceAll('_', '-');
-  const given = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)];
-  return given.some((argument) => argument.replaceAll('_', '-').replace(/^--(no-?)?/, '') === name);
+  return process.execArgv.some((argument) => argument.replaceAll('_', '-').replace(/^--(no-?)?/, '') === name);
 }
 
 /** Compiles `bytes` with 256-bit code. V8 flags are of the whole process; they are set for the time of this call. */
