@@ -8,7 +8,7 @@ export interface Op {
   run(...inputs: tf.Tensor[]): tf.Tensor;
   /** False where tfjs defines no gradient. */
   readonly gradient?: false;
-  /** Its gradient takes the cpu backend up to a minute. */
+  /** Its gradient takes the cpu backend a minute or more, and gigabytes. */
   readonly slowOnCpu?: true;
 }
 
@@ -283,8 +283,8 @@ export const OPS: readonly Op[] = [
   { ...unary('stridedSlice', (x) => tf.stridedSlice(x, [0, 0], [1024, 1024], [1, 2])), gradient: false },
   unary('tile twice', (x) => tf.tile(x, [1, 2])),
   unary('reverse', (x) => tf.reverse(x, 1)),
-  unary('gather rows', (x) => tf.gather(x, ids(4096, 1024))),
-  unary('gather columns', (x) => tf.gather(x, ids(1024, 1024), 1)),
+  { ...unary('gather rows', (x) => tf.gather(x, ids(4096, 1024))), slowOnCpu: true },
+  { ...unary('gather columns', (x) => tf.gather(x, ids(1024, 1024), 1)), slowOnCpu: true },
   {
     name: 'embedding of 10,000 x 64, 4,096 ids',
     inputs: floats([10_000, 64]),

@@ -3,7 +3,7 @@
 // stack of twelve 3x3 convolutions (training-step-replica.ts).
 //
 //   npm run bench:training-step -- [--python PYTHON_WITH_TORCH] [--encoders tiny-resnet,twelve-layer] [--views 256,512]
-//     [--threads 1,2] [--tiers paired,relaxed] [--rounds 5] [--steps 4] [--clock cpu|wall] [--stock 4|0]
+//     [--threads 1,2] [--tiers paired,relaxed] [--rounds 5] [--steps 4] [--clock cpu|wall] [--stock 4|0] [--dtypes fp32,bf16]
 //     [--tfjs-node FOLDER_WITH_IT_INSTALLED] [--no-memory]
 //
 // Run it with Node 20 for 128-bit vectors and with Node 24 for 256-bit ones; the best tier of that Node is measured.
@@ -32,6 +32,7 @@ const { values: options } = parseArgs({
     tiers: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     steps: { type: 'string', default: '4' },
+    dtypes: { type: 'string', default: 'fp32,bf16' },
     clock: { type: 'string', default: 'cpu' },
     stock: { type: 'string', default: '4' },
     'tfjs-node': { type: 'string' },
@@ -42,6 +43,8 @@ const { values: options } = parseArgs({
 });
 const numbers = (list: string): number[] => list.split(',').map(Number);
 const [rounds, steps] = [Number(options.rounds), Number(options.steps)];
+/** PyTorch's; bf16 is very slow on processors without it. */
+const dtypes = options.dtypes.split(',');
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 /** Milliseconds of a step by both clocks. */
@@ -63,24 +66,40 @@ async function ours(encoder: string, views: number, threads: number, tier: Train
     name: `nearmiss, ${tier}`,
     async steps(count) {
       const times: Time[] = [];
-      for (let i = 0; i < count; i++) {
-        const cpu = process.cpuUsage();
-        const wall = performance.now();
-        at = await team.run({ from: at, to: at + 1, steps: 100_000 }, ({ loss }) => {
-          if (!Number.isFinite(loss)) throw new Error(`loss ${loss}`);
-        });
+      let cpu = process.cpuUsage();
+      let wall = performance.now();
+      // The workers take their steps without a pause, as in training; a step ends where they report it.
+      at = await team.run({ from: at, to: at + count, steps: 100_000 }, ({ loss }) => {
+        if (!Number.isFinite(loss)) throw new Error(`loss ${loss}`);
         const { user, system } = process.cpuUsage(cpu);
         times.push({ wall: performance.now() - wall, cpu: (user + system) / 1000 });
-      }
+        cpu = process.cpuUsage();
+        wall = performance.now();
+      });
       return times;
     },
     close: () => team.close(),
   };
 }
 
+/** Two runs of half the views at once that never meet: what two threads could gain here at most. */
+async function apart(encoder: string, views: number, tier: TrainingTier): Promise<Contender> {
+  const runs = [await ours(encoder, views / 2, 1, tier), await ours(encoder, views / 2, 1, tier)] as const;
+  return {
+    name: `nearmiss, ${tier}, two runs apart`,
+    async steps(count) {
+      const [a, b] = await Promise.all([runs[0].steps(count), runs[1].steps(count)]);
+      return a.map((time, i) => ({ wall: (time.wall + b[i]!.wall) / 2, cpu: time.cpu }));
+    },
+    async close() {
+      for (const run of runs) await run.close();
+    },
+  };
+}
+
 const KEEPING = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: '20000000000' };
 
-async function pytorch(encoder: string, views: number, threads: number, dtype: 'fp32' | 'bf16'): Promise<Contender> {
+async function pytorch(encoder: string, views: number, threads: number, dtype: string): Promise<Contender> {
   const python = spawn(options.python!, ['bench/training-step.py', encoder, String(threads), dtype], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...KEEPING },
@@ -114,8 +133,9 @@ const single = new Map<string, number>();
 async function row(encoder: string, views: number, threads: number, tiers: readonly TrainingTier[]): Promise<void> {
   const contenders: Contender[] = [];
   for (const tier of tiers) contenders.push(await ours(encoder, views, threads, tier));
+  if (threads === 2) for (const tier of tiers) contenders.push(await apart(encoder, views, tier));
   if (options.python) {
-    contenders.push(await pytorch(encoder, views, threads, 'fp32'), await pytorch(encoder, views, threads, 'bf16'));
+    for (const dtype of dtypes) contenders.push(await pytorch(encoder, views, threads, dtype));
   }
   for (const contender of contenders) await contender.steps(3);
   const times = contenders.map((): Time[] => []);
@@ -127,7 +147,7 @@ async function row(encoder: string, views: number, threads: number, tiers: reado
   const rival = contenders.findIndex(({ name }) => name.endsWith('fp32'));
   for (const [i, { name }] of contenders.entries()) {
     const own = milliseconds[i]!;
-    const key = `${encoder} ${views} ${name}`;
+    const key = `${encoder} ${views} ${name.replace(', two runs apart', '')}`;
     const wall = median(times[i]!.map((time) => time.wall));
     if (threads === 1) single.set(key, wall);
     const before = single.get(key);
@@ -178,7 +198,7 @@ async function memory(encoder: string, views: number, tiers: readonly TrainingTi
     await run(`nearmiss, ${tier}`, process.execPath, [self, '--memory-of', `${encoder}:${views}:${tier}`]);
   }
   if (!options.python) return;
-  for (const dtype of ['fp32', 'bf16']) {
+  for (const dtype of dtypes) {
     await run(`PyTorch, ${dtype}`, options.python, ['bench/training-step.py', encoder, '1', dtype, String(views)]);
   }
 }
@@ -190,7 +210,7 @@ async function stock(name: string, backend: string, tf: typeof tfCore, views: nu
   await registerStockGradients(tf.getGradient);
   await tf.setBackend(backend);
   const step = stockStep(tf, encoderToBench('tiny-resnet'));
-  step(2);
+  step(4);
   const times = Array.from({ length: backend === 'cpu' ? 1 : 3 }, () => {
     const start = process.cpuUsage();
     step(views);
