@@ -20,7 +20,7 @@ export class Build {
   readonly #values = new Map<string, Value>();
   readonly #done = new Set<GraphNode>();
   /** Maps of values that no memory held before a layer asked. */
-  readonly #materialised = new Map<Value | Float32Array, FeatureMap>();
+  readonly #materialised = new Map<Value | Int16Array, FeatureMap>();
   readonly #graph: Graph;
   readonly #size: number;
 
@@ -111,16 +111,13 @@ export class Build {
   /** Dequantised codes as the codes themselves; undefined for other values. */
   codes(value: Value): (Mapped & { readonly quantisation: Quantisation }) | undefined {
     if (value.kind === 'dequantised') return value;
-    if (value.kind !== 'table' || !value.quantisation) return undefined;
-    const { axes, quantisation } = value;
-    const map = this.#materialise(value.table, () => {
-      const centred = Int16Array.from({ length: BYTES }, (_, byte) => byte - quantisation.zero);
-      return load(centred, this.#pictureMap(true));
-    });
-    return { axes, map, quantisation };
+    if (value.kind !== 'table' || !value.coded) return undefined;
+    const { codes, quantisation } = value.coded;
+    const map = this.#materialise(codes, () => load(codes, this.#pictureMap(true)));
+    return { axes: value.axes, map, quantisation };
   }
 
-  #materialise(key: Value | Float32Array, make: () => Layer): FeatureMap {
+  #materialise(key: Value | Int16Array, make: () => Layer): FeatureMap {
     const known = this.#materialised.get(key);
     if (known) return known;
     const layer = make();
@@ -146,7 +143,7 @@ export function describe(value: Value): string {
   if (value.kind === 'picture' || value.kind === 'codes')
     return `the codes of ${value.kind === 'picture' ? 'a picture' : 'a map'}`;
   if (value.kind === 'constant' || value.kind === 'dequantised constant') return `a constant [${value.constant.dims}]`;
-  return value.kind === 'table' ? 'a picture' : `a map of ${value.map.shape}`;
+  return 'map' in value ? `a map of ${value.map.shape}` : 'a picture';
 }
 
 /** A function of each byte as a table of float32. */

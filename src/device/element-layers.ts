@@ -3,7 +3,10 @@ import type { FeatureMap, Layer } from './machine.js';
 
 // Steps over few elements, or of graphs that are rare (Lab): plain loops over the machine's memory.
 
-export function halfEven(value: number): number {
+/** The code less its zero point of a number: x / scale, rounded half to even, within the codes that there are. */
+export function codeOf(x: number, quantisation: Quantisation): number {
+  const { least, most } = codeRange(quantisation, false);
+  const value = Math.min(most, Math.max(least, Math.fround(x / quantisation.scale)));
   const up = Math.round(value);
   return up - value === 0.5 && up % 2 !== 0 ? up - 1 : up;
 }
@@ -53,19 +56,15 @@ export function dequantise(x: FeatureMap, scale: number, out: FeatureMap): Layer
   };
 }
 
-/** x / scale, rounded half to even and clamped. */
+/** The code of each number. */
 export function quantise(x: FeatureMap, quantisation: Quantisation, out: FeatureMap): Layer {
-  const { least, most } = codeRange(quantisation, false);
   return {
     reads: [x],
     writes: out,
     bind: (machine) => () => {
       const { codes, floats } = machine;
       eachPixel([x, out], (from, to) => {
-        for (let c = 0; c < out.channels; c++) {
-          const code = Math.min(most, Math.max(least, Math.fround(floats[from! + c]! / quantisation.scale)));
-          codes[to! + c] = halfEven(code);
-        }
+        for (let c = 0; c < out.channels; c++) codes[to! + c] = codeOf(floats[from! + c]!, quantisation);
       });
     },
   };

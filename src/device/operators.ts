@@ -2,6 +2,7 @@ import type { AddParameters } from '../kernels/device-layout.js';
 import { type Build, describe, tabulate } from './build.js';
 import { absorbEnding, addConvolution, endingOf, outputLength, quantisationOf } from './convolutions.js';
 import {
+  codeOf,
   concatenate,
   type ElementFunction,
   elementwise,
@@ -12,7 +13,7 @@ import {
 import type { GraphNode } from './graph.js';
 import { averagePool, codeJoin, codeRange, convolution, join, POINT, type Quantisation } from './layers.js';
 import { FeatureMap } from './machine.js';
-import type { Axes, Mapped } from './values.js';
+import type { Axes, CodeTable, Mapped } from './values.js';
 
 type Operator = (build: Build, node: GraphNode) => void;
 
@@ -50,8 +51,11 @@ function dequantizeLinear(build: Build, node: GraphNode): void {
   }
   const quantisation = quantisationOf(build, node);
   if (value.kind === 'picture') {
-    const table = tabulate((byte) => (byte - quantisation.zero) * quantisation.scale);
-    build.define(node.output, { kind: 'table', axes: value.axes, table, quantisation });
+    const codes = Int16Array.from({ length: 256 }, (_, byte) => byte - quantisation.zero);
+    defineDecoded(build, node, value.axes, { codes, quantisation });
+  } else if (value.kind === 'code table') {
+    node.expect('the zero point', quantisation.zero, value.coded.quantisation.zero);
+    defineDecoded(build, node, value.axes, { ...value.coded, quantisation });
   } else if (value.kind === 'codes') {
     node.expect('the zero point', quantisation.zero, value.quantisation.zero);
     build.define(node.output, { ...value, kind: 'dequantised', quantisation });
@@ -60,21 +64,35 @@ function dequantizeLinear(build: Build, node: GraphNode): void {
   }
 }
 
+function defineDecoded(build: Build, node: GraphNode, axes: Axes, coded: CodeTable): void {
+  const table = tabulate((byte) => coded.codes[byte]! * coded.quantisation.scale);
+  build.define(node.output, { kind: 'table', axes, table, coded });
+}
+
 function quantizeLinear(build: Build, node: GraphNode): void {
   const quantisation = quantisationOf(build, node);
+  const value = build.value(node, 0);
+  if (value.kind === 'table') {
+    const codes = Int16Array.from(value.table, (number) => codeOf(number, quantisation));
+    build.define(node.output, { kind: 'code table', axes: value.axes, coded: { codes, quantisation } });
+    return;
+  }
   const { axes, map } = build.floats(node, 0);
   const out = new FeatureMap(map.height, map.width, map.channels, true);
   build.layers.push(quantise(map, quantisation, out));
   build.define(node.output, { kind: 'codes', axes, map: out, quantisation });
 }
 
-/** onnxruntime's constants of a sum of codes: float32 throughout, the multiply-add of its constant rounding once. */
+/**
+ * onnxruntime's constants of a sum of codes: float32 throughout, the multiply-add of its constant rounding once; int8 codes
+ * are taken for uint8 ones, as it does on x86.
+ */
 function addParameters(a: Quantisation, b: Quantisation, out: Quantisation): AddParameters {
+  const [zeroA, zeroB, zeroOut] = [a, b, out].map(({ zero, lowest }) => zero - lowest) as [number, number, number];
   const ratioA = Math.fround(a.scale / out.scale);
   const ratioB = Math.fround(b.scale / out.scale);
-  const zeros = Math.fround(ratioA * a.zero + Math.fround(ratioB * b.zero));
-  const fixed = Math.fround(out.zero - zeros);
-  return { ratioA, ratioB, fixed, zeroA: a.zero, zeroB: b.zero, zeroOut: out.zero };
+  const zeros = Math.fround(ratioA * zeroA + Math.fround(ratioB * zeroB));
+  return { ratioA, ratioB, fixed: Math.fround(zeroOut - zeros), zeroA, zeroB, zeroOut };
 }
 
 function addOfCodes(build: Build, node: GraphNode): boolean {

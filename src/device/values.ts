@@ -5,6 +5,12 @@ import type { FeatureMap } from './machine.js';
 /** The order that ONNX counts a value's axes in, behind the batch; in memory pixels are always outermost. */
 export type Axes = 'channels first' | 'channels last' | 'flat';
 
+/** Codes less their zero point, by byte. */
+export interface CodeTable {
+  readonly codes: Int16Array;
+  readonly quantisation: Quantisation;
+}
+
 /** What a name of the graph stands for. */
 export type Value =
   /** The picture, bytes [size, size, 3]. */
@@ -14,9 +20,11 @@ export type Value =
       readonly kind: 'table';
       readonly axes: Axes;
       readonly table: Float32Array;
-      /** Where the bytes are codes of these numbers. */
-      readonly quantisation?: Quantisation;
+      /** Where the numbers are those that codes stand for: the codes. */
+      readonly coded?: CodeTable;
     }
+  /** The codes of a function of each byte. */
+  | { readonly kind: 'code table'; readonly axes: Axes; readonly coded: CodeTable }
   | { readonly kind: 'floats'; readonly axes: Axes; readonly map: FeatureMap }
   | { readonly kind: 'codes'; readonly axes: Axes; readonly map: FeatureMap; readonly quantisation: Quantisation }
   /** The numbers that codes stand for; no memory holds them until a float32 layer asks. */

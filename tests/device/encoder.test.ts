@@ -3,8 +3,9 @@ import { openDeviceEncoder } from '../../src/device/encoder.js';
 import { SIMD_TIERS } from '../../src/kernels/load.js';
 import { createEmbedder } from '../../src/onnx/embedder.js';
 import { encoderToOnnx } from '../../src/onnx/export.js';
+import { emojiPictures } from '../onnx/emoji-pictures.js';
 import { details, randomReadout, specimen } from '../onnx/specimen.js';
-import { emojiPixels, largestDifference } from './pictures.js';
+import { largestDifference } from './differences.js';
 
 const COUNT = 24;
 
@@ -31,7 +32,7 @@ describe.each(SIMD_TIERS)('float32 encoders on %s SIMD', (tier) => {
     ['tiny-mobile', 20, 1, 5],
     ['tiny-resnet-lab', 32, 2, 64],
   ] as const)("give onnxruntime's vectors of real pictures: %s, %i pixels", async (name, size, pool, whitened) => {
-    const pixels = await emojiPixels(COUNT, size);
+    const pixels = await emojiPictures(COUNT, size);
     const model = exported(name, size, pool, whitened);
     const encoder = await openDeviceEncoder(model, { tier });
     const found = encoder.embed(pixels);
