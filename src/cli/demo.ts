@@ -75,11 +75,12 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   const model = join(out, 'encoder.onnx');
   const comparison = await compareWithBaselines(outcome.run, data, question, reference);
   const { heldOut, all, baselines } = comparison;
-  const exported = await exportRun(outcome.run, data, model, console, {
+  const metrics = {
     'heldOut.recallAt1': heldOut.recallAt1,
     'heldOut.recallAt5': heldOut.recallAt5,
     'all.recallAt1': all.recallAt1,
-  });
+  };
+  const exported = await exportRun(outcome.run, data, model, console, { metrics });
 
   console.log('3. indexing the Noto pictures and searching for unseen Twemoji ones');
   const found = await indexAndSearch(model, question, data, out, console);

@@ -1,7 +1,7 @@
 import { NearmissError } from '../errors.js';
 import type { GraphProto, NodeProto, TensorProto } from './model.js';
-import { floatElements, makeNode, makeTensor } from './nodes.js';
-import { quantiseParameters } from './quantise-weights.js';
+import { floatElements, makeAttribute, makeNode, makeTensor } from './nodes.js';
+import { quantiseMatrix, quantiseParameters } from './quantise-weights.js';
 
 /** Integers of activations and weights: uint8 and int8 (x86), or int8 and int8 (ARM). */
 export const QUANTISATION_FORMATS = ['u8s8', 's8s8'] as const;
@@ -11,6 +11,12 @@ export type QuantisationFormat = (typeof QUANTISATION_FORMATS)[number];
 export interface ActivationRange {
   readonly min: number;
   readonly max: number;
+}
+
+/** What calibration found, by tensor. */
+export interface QuantisationValues {
+  readonly ranges: ReadonlyMap<string, ActivationRange>;
+  readonly means: ReadonlyMap<string, Float64Array>;
 }
 
 export interface GraphQuantisation {
@@ -27,6 +33,8 @@ export interface QuantisationPlan {
   readonly integer: ReadonlySet<string>;
   /** Outputs of `DequantizeLinear` that convolutions read: pixels, which are integers as they come. */
   readonly pixels: ReadonlySet<string>;
+  /** Rows that a `Gemm` multiplies by the whitening's matrix: their means are needed. */
+  readonly rows: readonly string[];
 }
 
 function unsupported(name: string, found: string, allowed: string): NearmissError {
@@ -38,7 +46,8 @@ const FROM_INTEGERS: ReadonlySet<string> = new Set(['Conv', 'Relu', 'Add']);
 /**
  * What to quantise of a graph that `encoderToOnnx` made: all convolutions and the additions that join residuals. The
  * conversion to Lab stays float32: its curves end in `Where`, and the convolution behind a `Where` takes differences of
- * its values, which 8 bits would lose. Pooling and what follows stay float32 too.
+ * its values, which 8 bits would lose. Pooling and what follows compute in float32 too; of the whitening only the matrix
+ * is stored as integers, as it can be half of the file.
  *
  * A graph that holds integers already, or nothing to quantise, is `NM_QUANTISATION_UNSUPPORTED`; `name` (the file) is
  * used in messages.
@@ -73,7 +82,8 @@ export function planQuantisation(graph: GraphProto, name = 'model'): Quantisatio
   }
   if (integer.size === 0) throw unsupported(name, 'no convolution of pixels', 'an encoder that nearmiss exported');
   const order = graph.node.map((node) => node.output[0]!).filter((output) => tensors.has(output));
-  return { tensors: order, integer, pixels };
+  const rows = graph.node.filter(({ opType }) => opType === 'Gemm').map(({ input }) => input[0]!);
+  return { tensors: order, integer, pixels, rows };
 }
 
 /** Zero point and float32 scale of a tensor's integers. */
@@ -84,17 +94,17 @@ function integersOf({ min, max }: ActivationRange, lowest: number): { scale: num
 
 /**
  * The graph with integers (QDQ: ONNX's pairs of QuantizeLinear and DequantizeLinear, which runtimes fuse into integer
- * operations). `ranges` has an entry for each tensor of the plan.
+ * operations). `ranges` has an entry for each tensor of the plan, `means` for each of its rows.
  *
  * A tensor `t` is followed by `t.quantised` and `t.dequantised`, which its readers then read; a convolution reads
  * `DequantizeLinear` of int8 weights [channels, …] and int32 biases [channels], both with a scale a channel. The pixels
  * are integers as they come: their `DequantizeLinear` (1/64, 128) is read as it is, and only for s8s8 quantised again
- * (1/64, 0), without loss.
+ * (1/64, 0), without loss. A `Gemm` reads `DequantizeLinear` of its matrix, transposed: int8 [outputs, inputs], `transB`.
  */
 export function quantiseGraph(
   graph: GraphProto,
   plan: QuantisationPlan,
-  ranges: ReadonlyMap<string, ActivationRange>,
+  { ranges, means }: QuantisationValues,
   { format, reduceRange }: GraphQuantisation,
 ): GraphProto {
   const signed = format === 's8s8';
@@ -158,7 +168,22 @@ export function quantiseGraph(
     ];
   };
 
+  const matrixProduct = (node: NodeProto): NodeProto => {
+    const [read, matrixName, biasName] = node.input as [string, string, string];
+    const matrix = constant(matrixName);
+    const [inputs, outputs] = matrix.dims as [number, number];
+    const found = quantiseMatrix(floatElements(matrix), floatElements(constant(biasName)), means.get(read)!);
+    const turned = parameter(matrixName, [outputs, inputs], found.matrix, found.scale);
+    replaced.add(biasName);
+    made.push(makeTensor(biasName, [outputs], found.bias));
+    return { ...node, input: [read, turned, biasName], attribute: [makeAttribute('transB', 1)] };
+  };
+
   for (const node of graph.node) {
+    if (node.opType === 'Gemm') {
+      nodes.push(matrixProduct(node));
+      continue;
+    }
     const output = node.output[0]!;
     const integerConvolution = node.opType === 'Conv' && plan.integer.has(output);
     const input = integerConvolution

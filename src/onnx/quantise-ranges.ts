@@ -11,8 +11,19 @@ export type CalibrationMethod = (typeof CALIBRATION_METHODS)[number];
 /** Share of a tensor's values, in percent, that `percentile` keeps; half of the rest is cut off at either end. */
 export const PERCENTILE = 99.99;
 
-/** Ranges by tensor. */
-export type ActivationRanges = ReadonlyMap<string, ActivationRange>;
+/** What calibration pictures tell of a float32 model. */
+export interface Calibration {
+  /** Ranges by tensor, all of which contain 0. */
+  readonly ranges: Readonly<Record<CalibrationMethod, ReadonlyMap<string, ActivationRange>>>;
+  /** Mean over the pictures of the rows [batch, width] that matrices multiply, by tensor. */
+  readonly means: ReadonlyMap<string, Float64Array>;
+}
+
+/** Tensors of a model that calibration looks at. */
+export interface CalibratedTensors {
+  readonly tensors: readonly string[];
+  readonly rows: readonly string[];
+}
 
 export interface CalibrationOptions {
   /** Looked at between batches. */
@@ -70,19 +81,18 @@ function widen(range: ActivationRange, values: Float32Array): ActivationRange {
 }
 
 /**
- * Runs the float32 model on calibration pictures and gives the range of each of some tensors, by both methods. All
- * ranges contain 0.
+ * Runs a float32 model on calibration pictures, twice, and gives the ranges of some tensors and the means of others.
  *
  * @param pictures uint8 [count, size, size, 3], at least one
  * @throws `NM_SHAPE_MISMATCH` where the pictures are not whole or none; as `createSession`
  */
-export async function activationRanges(
+export async function calibrate(
   model: ModelProto,
-  tensors: readonly string[],
+  { tensors, rows }: CalibratedTensors,
   pictures: Uint8Array,
   size: number,
   options: CalibrationOptions = {},
-): Promise<Record<CalibrationMethod, ActivationRanges>> {
+): Promise<Calibration> {
   const { signal, onProgress, name = 'model' } = options;
   const { graph } = model;
   if (!graph) throw new NearmissError('NM_MODEL_CORRUPT', `${name}: found no graph`);
@@ -93,30 +103,49 @@ export async function activationRanges(
     throw new NearmissError('NM_SHAPE_MISMATCH', `calibration: found ${pictures.length} bytes, allowed: ${allowed}`);
   }
   // Without a shape, which the runtime infers.
-  const output = tensors.map((tensor) => ({ name: tensor, type: { tensorType: { elemType: DataType.FLOAT } } }));
+  const output = [...tensors, ...rows].map((tensor) => ({
+    name: tensor,
+    type: { tensorType: { elemType: DataType.FLOAT } },
+  }));
   const runtime = await loadRuntime();
   const session = await createSession(runtime, encodeModel({ ...model, graph: { ...graph, output } }), 1, name);
   let done = 0;
-  const pass = async (take: (tensor: string, values: Float32Array) => void): Promise<void> => {
+  const pass = async (take: (valuesOf: (tensor: string) => Float32Array, batch: number) => void): Promise<void> => {
     for (let from = 0; from < count; from += BATCH) {
       signal?.throwIfAborted();
       const to = Math.min(count, from + BATCH);
       const part = pictures.slice(from * picture, to * picture);
       const input = new runtime.Tensor('uint8', part, [to - from, size, size, 3]);
       const values = await session.run({ [INPUT_NAME]: input });
-      for (const tensor of tensors) take(tensor, values[tensor]!.data as Float32Array);
+      take((tensor) => values[tensor]!.data as Float32Array, to - from);
       done += to - from;
       onProgress?.(done, 2 * count);
     }
   };
   try {
     const minMax = new Map<string, ActivationRange>(tensors.map((tensor) => [tensor, { min: 0, max: 0 }]));
-    await pass((tensor, values) => minMax.set(tensor, widen(minMax.get(tensor)!, values)));
+    const means = new Map<string, Float64Array>();
+    await pass((valuesOf, batch) => {
+      for (const tensor of tensors) minMax.set(tensor, widen(minMax.get(tensor)!, valuesOf(tensor)));
+      for (const tensor of rows) means.set(tensor, addRows(means.get(tensor), valuesOf(tensor), batch, count));
+    });
     const histograms = new Map(tensors.map((tensor) => [tensor, new Histogram(minMax.get(tensor)!)]));
-    await pass((tensor, values) => histograms.get(tensor)!.add(values));
+    await pass((valuesOf) => {
+      for (const [tensor, histogram] of histograms) histogram.add(valuesOf(tensor));
+    });
     const percentile = new Map(tensors.map((tensor) => [tensor, histograms.get(tensor)!.percentile(PERCENTILE)]));
-    return { 'min-max': minMax, percentile };
+    return { ranges: { 'min-max': minMax, percentile }, means };
   } finally {
     await session.release();
   }
+}
+
+/** Adds a batch's share to the mean over `count` rows. */
+function addRows(mean: Float64Array | undefined, values: Float32Array, batch: number, count: number): Float64Array {
+  const width = values.length / batch;
+  const sum = mean ?? new Float64Array(width);
+  values.forEach((value, at) => {
+    sum[at % width]! += value / count;
+  });
+  return sum;
 }

@@ -10,7 +10,7 @@ import {
   type QuantisationFormat,
   quantiseGraph,
 } from './quantise-graph.js';
-import { activationRanges, CALIBRATION_METHODS, type CalibrationMethod } from './quantise-ranges.js';
+import { CALIBRATION_METHODS, type CalibrationMethod, calibrate } from './quantise-ranges.js';
 import { decodeSealedModel, encodeSealedModel } from './seal.js';
 
 /** A question with right answers, put to the float32 and to the int8 model. */
@@ -53,7 +53,8 @@ const MAX_LOSS = 2;
 
 /**
  * An int8 model made of a float32 one that `encoderToOnnx` wrote (static post-training quantisation): convolutions and
- * residual additions compute with integers, pooling and what follows with float32. Ranges of activations are taken from
+ * residual additions compute with integers, pooling and what follows with float32 (the whitening's matrix is stored as
+ * integers). Ranges of activations are taken from
  * the calibration pictures by their extremes and by the 99.99th percentile; the better by mean cosine with the float32
  * embeddings of the held-out pictures is kept. What the model lost is in its card. Takes some seconds.
  *
@@ -72,7 +73,7 @@ export async function quantiseModel(bytes: Uint8Array, options: QuantisationOpti
     const model = decodeSealedModel(bytes, name);
     const graph = graphOf(model, name);
     const plan = planQuantisation(graph, name);
-    const ranges = await activationRanges(model, plan.tensors, calibration, size, {
+    const { ranges, means } = await calibrate(model, plan, calibration, size, {
       name,
       ...stop,
       ...(onProgress && { onProgress }),
@@ -83,7 +84,8 @@ export async function quantiseModel(bytes: Uint8Array, options: QuantisationOpti
     }
     const candidates: Candidate[] = [];
     for (const method of CALIBRATION_METHODS) {
-      const candidate = { ...model, graph: quantiseGraph(graph, plan, ranges[method], { format, reduceRange }) };
+      const values = { ranges: ranges[method], means };
+      const candidate = { ...model, graph: quantiseGraph(graph, plan, values, { format, reduceRange }) };
       const found = await withEmbedder(candidate, name, (int8) => int8.embed(heldOut, stop));
       candidates.push({ method, model: candidate, agreement: agreement(found, reference, dim) });
     }

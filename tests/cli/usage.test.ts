@@ -25,7 +25,7 @@ const COMMANDS = [
 
 /** The options that the examples of a help text use. */
 function exampleOptions(help: string): string[] {
-  return help.slice(help.indexOf('Examples:')).match(/--[a-z-]+/g) ?? [];
+  return help.slice(help.indexOf('Examples:')).match(/--[a-z][a-z0-9-]*/g) ?? [];
 }
 
 const before = process.cwd();
@@ -92,7 +92,15 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['eval --data photos', ["missing required argument 'model'"]],
   ['eval run --data photos --k 0', ['--k', "Found '0'", 'from 1']],
   ['export run', ["required option '--out <file>'"]],
-  ['export --out m.onnx', ["missing required argument 'run'"]],
+  ['export --out m.onnx', ["missing required argument 'source'"]],
+  ['export run --out m.onnx --int8', ['--int8: found without --calibrate']],
+  ['export run --out m.onnx --calibrate photos', ['--calibrate: found without --int8']],
+  ['export run --out m.onnx --s8s8', ['--s8s8: found without --int8']],
+  ['export run --out m.onnx --int8 --calibrate photos --max-loss 101', ['--max-loss', "Found '101'", 'from 0 to 100']],
+  [
+    'export run --out m.onnx --int8 --calibrate photos --s8s8 --reduce-range',
+    ['--reduce-range: found with --s8s8', 'allowed: one of them'],
+  ],
   ['index m.onnx photos', ['--out: found no store', 'allowed: one of --out FILE and --store PLACE']],
   ['index m.onnx photos --out s.db --store t.db', ['--out: found it with --store']],
   ['index m.onnx photos --out s.db --share', ['--share: found s.db', 'allowed: a store in PostgreSQL']],

@@ -195,7 +195,7 @@ function compute(op: string, x: readonly Tensor[], attributes: Attributes): Tens
     case 'Flatten':
       return { dims: [a.dims[0]!, a.data.length / a.dims[0]!], data: a.data };
     case 'Gemm':
-      return gemm(a, b, c);
+      return gemm(a, attributes.get('transB') === 1 ? transpose(b, [1, 0]) : b, c);
     case 'ReduceL2': {
       const [rows, width] = a.dims as [number, number];
       const length = (_: unknown, row: number): number =>

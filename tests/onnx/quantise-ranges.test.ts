@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { encoderToOnnx } from '../../src/onnx/export.js';
 import { decodeModel } from '../../src/onnx/model.js';
 import { planQuantisation } from '../../src/onnx/quantise-graph.js';
-import { activationRanges, Histogram } from '../../src/onnx/quantise-ranges.js';
+import { calibrate, Histogram } from '../../src/onnx/quantise-ranges.js';
 import { runGraph } from './integer-reference.js';
 import { refusal } from './refusal.js';
-import { details, randomPictures, specimen } from './specimen.js';
+import { details, randomPictures, randomReadout, specimen } from './specimen.js';
 
 describe('a histogram', () => {
   it('leaves out equal shares at both ends, to the width of a bin', () => {
@@ -39,18 +39,20 @@ describe('a histogram', () => {
   });
 });
 
-describe('activationRanges', () => {
+describe('calibrate', () => {
   const { graph, weights } = specimen('tiny-resnet-lab');
-  const file = encoderToOnnx({ graph, weights, size: 32, readout: { pool: 1 }, card: details });
+  const readout = randomReadout(graph, 2, 16);
+  const file = encoderToOnnx({ graph, weights, size: 32, readout, card: details });
   const model = decodeModel(file);
-  const { tensors } = planQuantisation(model.graph!);
+  const plan = planQuantisation(model.graph!);
+  const { tensors } = plan;
 
-  it('gives the extremes of every tensor over all pictures', async () => {
+  it('gives the extremes of every tensor over all pictures, and the mean features', async () => {
     const pictures = randomPictures(35, 32);
-    const ranges = await activationRanges(model, tensors, pictures, 32);
+    const { ranges } = await calibrate(model, plan, pictures, 32);
     // The float64 forward pass is slow: one picture of each batch must lie within, and alone be its own range.
     const one = pictures.subarray(0, 3072);
-    const own = await activationRanges(model, tensors, one, 32);
+    const { ranges: own } = await calibrate(model, plan, one, 32);
     const reference = runGraph(file, one, 32);
     for (const tensor of tensors) {
       const values = reference.get(tensor)!.data;
@@ -72,7 +74,7 @@ describe('activationRanges', () => {
 
   it('refuses pictures that are not whole, and none', async () => {
     for (const pictures of [new Uint8Array(0), randomPictures(1, 32).subarray(5)]) {
-      expect((await refusal(activationRanges(model, tensors, pictures, 32))).code).toBe('NM_SHAPE_MISMATCH');
+      expect((await refusal(calibrate(model, plan, pictures, 32))).code).toBe('NM_SHAPE_MISMATCH');
     }
   });
 });

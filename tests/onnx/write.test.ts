@@ -47,6 +47,26 @@ describe('exportModel', () => {
     await embedder.close();
   });
 
+  it('writes an int8 model of the float32 one that agreed, unless that lost too much', async () => {
+    const shares: number[] = [];
+    const question = { task: 'pairs', ask: async () => ({ queries: 100, recallAt1: shares.shift()! }) };
+    const quantise = { calibration: randomPictures(4, 32), heldOut: pictures, question };
+    shares.push(0.9, 0.8);
+    const error = await refusal(exportModel(request({}, { quantise })));
+    expect(error.code).toBe('NM_QUANTISATION_LOSS');
+    expect(error.message).toContain(`${out}: recall@1 of 100 pairs: float32 90.0, int8 80.0: found 10.0 points lost`);
+    expect(await readdir(folder)).toEqual([]);
+    shares.push(0.9, 0.89);
+    const result = await exportModel(request({}, { quantise }));
+    const file = await readFile(out);
+    expect(result).toMatchObject({ bytes: file.length, fingerprint: fingerprint(file), card: { precision: 'int8' } });
+    expect(result.largestDifference).toBeLessThan(1e-6);
+    expect(result.float32Bytes / result.bytes).toBeGreaterThan(3.5);
+    const wrong = expected.map((value) => value + 0.01);
+    const disagreement = await refusal(exportModel(request({ expected: wrong }, { quantise })));
+    expect(disagreement.code).toBe('NM_EXPORT_DISAGREES');
+  });
+
   it('replaces an older file', async () => {
     await writeFile(out, 'old');
     const { bytes } = await exportModel(request());
