@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type ConnectionError, type FastifyHttpOptions, type FastifyInstance, fastify } from 'fastify';
-import { NearmissError } from '../errors.js';
+import { type ConnectionError, type FastifyHttpOptions, type FastifyInstance, fastify, LogController } from 'fastify';
+import { type ErrorCode, NearmissError } from '../errors.js';
 import { MAX_ID_BYTES } from '../retrieve/items.js';
 import { answerFailure, failureOf } from './http-errors.js';
 import type { ServiceOptions } from './options.js';
@@ -67,6 +67,10 @@ export async function createServer(options: ServerOptions): Promise<NearmissServ
     options.hosts ?? (tokens === undefined ? ['localhost', '127.0.0.1', '[::1]', host.toLowerCase()] : undefined);
   const app = fastify(appOptions(options));
   let service: NearmissService | undefined;
+  app.addHook('onRequest', async ({ headers, raw }) => {
+    if (headers.host !== undefined || raw.httpVersion === '1.0') return;
+    throw new NearmissError('NM_REQUEST_INVALID', 'Host: found none, allowed: the name of the service');
+  });
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern, not the address: that may hold queries and names of items.
     const { method, routeOptions, ip } = request;
@@ -102,6 +106,11 @@ export async function createServer(options: ServerOptions): Promise<NearmissServ
     await app.close();
     throw error;
   }
+  // What a client expects beyond 100-continue, nobody can fulfil; Node would say so without a code.
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    const body = refusal('NM_REQUEST_INVALID', `Expect: found ${request.headers.expect?.slice(0, 40)}, allowed: none`);
+    response.writeHead(417, { 'content-type': 'application/json; charset=utf-8', connection: 'close' }).end(body);
+  });
   app.server.maxConnections = options.maxConnections ?? 4096;
   return running(app, service!, host);
 }
@@ -109,13 +118,15 @@ export async function createServer(options: ServerOptions): Promise<NearmissServ
 function appOptions({ log, logLevel = 'info', headTimeout = 10_000 }: ServerOptions): FastifyHttpOptions<Server> {
   return {
     logger: log ? { level: logLevel, stream: log, base: null } : false,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
     },
     http: {
       maxHeaderSize: HEAD_BYTES,
+      // Node would refuse without a code.
+      requireHostHeader: false,
       headersTimeout: headTimeout,
       connectionsCheckingInterval: Math.min(1000, headTimeout),
     },
@@ -135,6 +146,15 @@ function appOptions({ log, logLevel = 'info', headTimeout = 10_000 }: ServerOpti
   };
 }
 
+/** The body of an answer to what fastify never sees. */
+function refusal(code: ErrorCode, message: string): string {
+  const { hint } = failureOf(new NearmissError(code, message));
+  const body: ErrorAnswer = {
+    error: { code, message, ...(hint === undefined ? {} : { hint }), requestId: randomUUID() },
+  };
+  return JSON.stringify(body);
+}
+
 /** Answers what is no HTTP request, or did not become one in time, and closes the connection. */
 function refuseConnection(error: ConnectionError, socket: Socket): void {
   if (!socket.writable || socket.bytesWritten > 0) {
@@ -149,11 +169,7 @@ function refuseConnection(error: ConnectionError, socket: Socket): void {
     error.code in known
       ? known[error.code as keyof typeof known]
       : ([400, 'NM_REQUEST_INVALID', 'found what is no HTTP request'] as const);
-  const { hint } = failureOf(new NearmissError(code, message));
-  const body: ErrorAnswer = {
-    error: { code, message, ...(hint === undefined ? {} : { hint }), requestId: randomUUID() },
-  };
-  const text = JSON.stringify(body);
+  const text = refusal(code, message);
   const head = [
     `HTTP/1.1 ${status} ${status === 431 ? 'Request Header Fields Too Large' : status === 408 ? 'Request Timeout' : 'Bad Request'}`,
     'Content-Type: application/json; charset=utf-8',
