@@ -56,6 +56,23 @@ const setting = check('text, a number, true, false or null', (value) => {
   return value === null || ['string', 'boolean'].includes(typeof value) || Number.isFinite(value);
 });
 
+const within = (least: number, most: number): Check =>
+  check(`a number from ${least} to ${most}`, (value) => {
+    return Number.isFinite(value) && (value as number) >= least && (value as number) <= most;
+  });
+const share = within(0, 1);
+/** Of vectors whose length is rounded. */
+const cosine = within(-1.001, 1.001);
+
+const quantisation = record({
+  format: oneOf('u8s8', 's8s8'),
+  reduceRange: oneOf(true, false),
+  calibration: record({ method: oneOf('min-max', 'percentile'), pictures: whole(1) }),
+  heldOut: record({ pictures: whole(1), cosineMean: cosine, cosineMin: cosine, neighbourOverlap: share }),
+  recallAt1: record({ task: text, queries: whole(1), float32: share, int8: share }),
+  float32: text,
+});
+
 const card: Check = record({
   format: oneOf(1),
   name: text,
@@ -75,6 +92,8 @@ const card: Check = record({
   metrics: optional(records(number)),
   createdBy: text,
   licence: text,
+  precision: optional(oneOf('float32', 'int8')),
+  quantisation: optional(quantisation),
 });
 
 /**

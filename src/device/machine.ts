@@ -74,7 +74,7 @@ export class FeatureMap {
   address = 0;
 
   /** A map of codes has an even pitch, as codes are multiplied in pairs. */
-  constructor(height: number, width: number, channels: number, codes = false, pitch = inPanels(channels)) {
+  constructor(height: number, width: number, channels: number, codes = false, pitch: number = inPanels(channels)) {
     this.height = height;
     this.width = width;
     this.channels = channels;

@@ -135,6 +135,29 @@ describe('readModelCard', () => {
     for (const field of Object.keys(card)) {
       for (const value of [undefined, null, 0, 2, -1, '', 'x', true, [], {}]) changes.push({ [field]: value });
     }
+    const quantisation = {
+      format: 'u8s8',
+      reduceRange: false,
+      calibration: { method: 'min-max', pictures: 64 },
+      heldOut: { pictures: 64, cosineMean: 0.999, cosineMin: 0.99, neighbourOverlap: 0.9 },
+      recallAt1: { task: 'pairs', queries: 64, float32: 0.7, int8: 0.7 },
+      float32: 'ab',
+    };
+    const { heldOut, recallAt1, calibration } = quantisation;
+    for (const change of [
+      {},
+      { format: 'u8u8' },
+      { reduceRange: 0 },
+      { float32: '' },
+      { calibration: { ...calibration, method: 'guess' } },
+      { heldOut: { ...heldOut, pictures: 0 } },
+      { heldOut: { ...heldOut, cosineMin: 1.01 } },
+      { heldOut: { ...heldOut, neighbourOverlap: -0.1 } },
+      { recallAt1: { ...recallAt1, int8: 70 } },
+    ]) {
+      changes.push({ precision: 'int8', quantisation: { ...quantisation, ...change } });
+    }
+    changes.push({ precision: 'int4' });
     let refused = 0;
     for (const change of changes) {
       const file = withCard(JSON.stringify({ ...card, ...change }));
