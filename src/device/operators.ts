@@ -1,4 +1,5 @@
 import type { AddParameters } from '../kernels/device-layout.js';
+import { DataType } from '../onnx/model.js';
 import { type Build, describe, tabulate } from './build.js';
 import { absorbEnding, addConvolution, endingOf, outputLength, quantisationOf } from './convolutions.js';
 import {
@@ -220,6 +221,26 @@ function flat(build: Build, node: GraphNode): FeatureMap {
   return map;
 }
 
+/** Integers of the file as numbers: int8 models store the matrix of the whitening so, with a scale for each row. */
+function cast(build: Build, node: GraphNode): void {
+  const constant = build.constant(node, 0);
+  if (!constant || constant.data instanceof Float32Array) throw node.unsupported('no integers of the file');
+  node.expect('to', node.integer('to', 0), DataType.FLOAT);
+  build.define(node.output, { kind: 'dequantised constant', constant, scales: Float32Array.of(1), zeros: [0] });
+}
+
+function multiply(build: Build, node: GraphNode): void {
+  const value = build.value(node, 0);
+  if (value.kind !== 'dequantised constant') {
+    element((a, b) => a! * b!)(build, node);
+    return;
+  }
+  const { dims, data } = build.numbers(node, 1);
+  node.expect('the shape of its scales', dims, [value.constant.dims[0], 1]);
+  node.expect('the scale before', value.scales, [1]);
+  build.define(node.output, { ...value, scales: data, zeros: new Uint8Array(data.length) });
+}
+
 /** A list of numbers times a matrix: a convolution of a single pixel. */
 function gemm(build: Build, node: GraphNode): void {
   const x = flat(build, node);
@@ -250,6 +271,7 @@ function reduceL2(build: Build, node: GraphNode): void {
 const OPERATORS: Readonly<Record<string, Operator>> = {
   Add: add,
   AveragePool: pool,
+  Cast: cast,
   Concat: concat,
   Conv: addConvolution,
   DequantizeLinear: dequantizeLinear,
@@ -259,7 +281,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   GlobalAveragePool: pool,
   Greater: element((a, b) => (a! > b! ? 1 : 0)),
   Max: element((a, b) => Math.max(a!, b!)),
-  Mul: element((a, b) => a! * b!),
+  Mul: multiply,
   Pow: element((a, b) => a! ** b!),
   QuantizeLinear: quantizeLinear,
   ReduceL2: reduceL2,

@@ -1,5 +1,5 @@
 import { NearmissError } from '../errors.js';
-import type { GraphProto, NodeProto, TensorProto } from './model.js';
+import { DataType, type GraphProto, type NodeProto, type TensorProto } from './model.js';
 import { floatElements, makeAttribute, makeNode, makeTensor } from './nodes.js';
 import { quantiseMatrix, quantiseParameters } from './quantise-weights.js';
 
@@ -99,7 +99,8 @@ function integersOf({ min, max }: ActivationRange, lowest: number): { scale: num
  * A tensor `t` is followed by `t.quantised` and `t.dequantised`, which its readers then read; a convolution reads
  * `DequantizeLinear` of int8 weights [channels, …] and int32 biases [channels], both with a scale a channel. The pixels
  * are integers as they come: their `DequantizeLinear` (1/64, 128) is read as it is, and only for s8s8 quantised again
- * (1/64, 0), without loss. A `Gemm` reads `DequantizeLinear` of its matrix, transposed: int8 [outputs, inputs], `transB`.
+ * (1/64, 0), without loss. A `Gemm` reads its matrix transposed (`transB`), made of int8 [outputs, inputs] and a scale
+ * for each output.
  */
 export function quantiseGraph(
   graph: GraphProto,
@@ -168,15 +169,24 @@ export function quantiseGraph(
     ];
   };
 
+  /** The numbers of a matrix are made by `Cast` and `Mul`: runtimes do that once, but `DequantizeLinear` in each run. */
   const matrixProduct = (node: NodeProto): NodeProto => {
     const [read, matrixName, biasName] = node.input as [string, string, string];
     const matrix = constant(matrixName);
     const [inputs, outputs] = matrix.dims as [number, number];
     const found = quantiseMatrix(floatElements(matrix), floatElements(constant(biasName)), means.get(read)!);
-    const turned = parameter(matrixName, [outputs, inputs], found.matrix, found.scale);
-    replaced.add(biasName);
-    made.push(makeTensor(biasName, [outputs], found.bias));
-    return { ...node, input: [read, turned, biasName], attribute: [makeAttribute('transB', 1)] };
+    replaced.add(matrixName).add(biasName);
+    made.push(
+      makeTensor(`${matrixName}.quantised`, [outputs, inputs], found.matrix),
+      makeTensor(`${matrixName}.scale`, [outputs, 1], found.scale),
+      makeTensor(biasName, [outputs], found.bias),
+    );
+    nodes.push(
+      makeNode('Cast', [`${matrixName}.quantised`], `${matrixName}.integers`, { to: DataType.FLOAT }),
+      makeNode('Mul', [`${matrixName}.integers`, `${matrixName}.scale`], `${matrixName}.dequantised`),
+    );
+    const attribute = [...node.attribute, makeAttribute('transB', 1)];
+    return { ...node, input: [read, `${matrixName}.dequantised`, biasName], attribute };
   };
 
   for (const node of graph.node) {

@@ -164,6 +164,8 @@ function compute(op: string, x: readonly Tensor[], attributes: Attributes): Tens
       return quantise(a, b, c);
     case 'DequantizeLinear':
       return dequantise(a, b, c);
+    case 'Cast':
+      return { dims: a.dims, data: a.data };
     case 'Conv':
       return convolve(a, b, c, attributes);
     case 'Relu':
