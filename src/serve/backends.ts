@@ -136,10 +136,10 @@ async function openBackend(
   log: FastifyBaseLogger,
   present: EmbeddingService | undefined,
 ): Promise<Backend> {
-  const { store: place, model } = options;
+  const { store: place, model, readOnly = false } = options;
   const tokens = await readTokens(options);
   const thumbnails = await Thumbnails.open(options.pictures);
-  const store = await (typeof place === 'string' ? openPlace(place) : place());
+  const store = await (typeof place === 'string' ? openPlace(place, { readOnly }) : place());
   try {
     // Its codes come into memory now, not with the first request.
     await store.refresh();

@@ -33,6 +33,8 @@ declare module 'fastify' {
 
 /**
  * Runs a handler's work with a signal that aborts when the client has gone, or no answer is there in time (`NM_OVERLOADED`).
+ *
+ * @param timeout from the end of the body on, ms
  */
 export async function withDeadline<Result>(
   request: FastifyRequest,
@@ -46,14 +48,21 @@ export async function withDeadline<Result>(
       controller.abort(new NearmissError('NM_REQUEST_INVALID', 'the client went away before its answer was there'));
     }
   };
-  const timer = setTimeout(() => {
-    request.log.warn({ timeout }, 'no answer in time');
-    controller.abort(new NearmissError('NM_OVERLOADED', `no answer within ${timeout} ms`));
-  }, timeout);
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    timer = setTimeout(() => {
+      request.log.warn({ timeout }, 'no answer in time');
+      controller.abort(new NearmissError('NM_OVERLOADED', `no answer within ${timeout} ms`));
+    }, timeout);
+  };
+  // How long the body of a form takes has a limit of its own.
+  if (request.raw.complete || request.raw.readableEnded) start();
+  else request.raw.once('end', start);
   reply.raw.once('close', gone);
   try {
     return await work(controller.signal);
   } finally {
+    request.raw.off('end', start);
     clearTimeout(timer);
     reply.raw.off('close', gone);
   }

@@ -47,6 +47,8 @@ export interface ServiceOptions {
   readonly hosts?: readonly string[];
   /** A folder whose pictures are the thumbnails of items named by their paths in it; listed at start and at each reload. */
   readonly pictures?: string;
+  /** Opens the store for reading only. Default false. */
+  readonly readOnly?: boolean;
   /** Serve the search page at `/`. Default true. */
   readonly page?: boolean;
   /** Title of the search page. */

@@ -116,8 +116,13 @@ export const nearmissService: FastifyPluginAsync<
   });
   if (limits.rateLimit > 0) await limitRate(app, context);
   app.addHook('onRequest', async (request, reply) => takeUp(request, reply, context));
+  // The connections of a service that stops are of no further use, and would hold it up.
+  app.addHook('onSend', async (_, reply) => {
+    if (intake.draining) void reply.header('connection', 'close');
+  });
   app.addHook('onResponse', async (request, reply) => {
     metrics.answered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000);
+    endUnread(request, limits.bodyTimeout);
   });
 
   await app.register(multipart, { limits: { fileSize: limits.maxBodyBytes } });
@@ -210,4 +215,11 @@ function takeUp(request: FastifyRequest, reply: FastifyReply, { intake, limits, 
     metrics.received((performance.now() - start) / 1000);
   });
   reply.raw.once('close', () => clearTimeout(timer));
+}
+
+/** What was answered before its body had come is read on and thrown away, so that the answer gets through, but not for ever. */
+function endUnread({ raw }: FastifyRequest, timeout: number): void {
+  if (raw.complete !== false || raw.destroyed) return;
+  const timer = setTimeout(() => raw.socket.destroy(), timeout);
+  raw.once('close', () => clearTimeout(timer));
 }

@@ -29,6 +29,9 @@ import {
 } from '../schemas.js';
 import { answers, bodies } from './describe.js';
 
+/** Hits a query where nothing is asked for. */
+const DEFAULT_K = 10;
+
 type SearchRequest = FastifyRequest<{ Querystring: SearchParameters }>;
 
 /** What is searched for, with the time that it took to embed. */
@@ -161,11 +164,12 @@ function parseFilter(text: string): Filter {
 }
 
 function searchOptions(
-  { k = 10, filter, radius, mode, fingerprint }: SearchSettings,
+  { k: asked, filter, radius, mode, fingerprint }: SearchSettings,
   queries: number,
   { info }: Store,
   { limits }: ServiceContext,
 ): SearchOptions {
+  const k = asked ?? Math.min(DEFAULT_K, limits.maxK);
   if (k > limits.maxK) {
     throw new NearmissError('NM_REQUEST_INVALID', `k: found ${k}, allowed: at most ${limits.maxK}`);
   }
