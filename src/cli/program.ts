@@ -28,7 +28,7 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'export',
-    description: "write a run's encoder as an ONNX file that has been checked against the trainer",
+    description: "write a run's encoder as an ONNX file, float32 or int8, checked against the trainer",
     load: async () => (await import('./export.js')).exportCommand(),
   },
   {
@@ -70,6 +70,21 @@ const COMMANDS: readonly Entry[] = [
     name: 'export-index',
     description: 'write a store as an index file, which devices and browsers search',
     load: async () => (await import('./store-commands.js')).exportIndexCommand(),
+  },
+  {
+    name: 'bundle',
+    description: 'write a store as a folder that searches in a browser, offline, on any web server',
+    load: async () => (await import('./bundle.js')).bundleCommand(),
+  },
+  {
+    name: 'open',
+    description: 'serve such a folder on this machine',
+    load: async () => (await import('./open.js')).openCommand(),
+  },
+  {
+    name: 'serve',
+    description: 'embeddings, search and items of a store over HTTP, with a search page',
+    load: async () => (await import('./serve.js')).serveCommand(),
   },
   {
     name: 'report',
