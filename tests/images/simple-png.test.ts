@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { decodePicture, resizeArea } from '../../src/images/index.js';
 import { decodeSimplePng } from '../../src/images/simple-png.js';
@@ -106,7 +106,7 @@ describe('decodeSimplePng', () => {
     for (const name of names) await expectSame(readFileSync(new URL(name, folder)), 32);
   });
 
-  const rgb = (): sharp.Sharp => sharp(palette.subarray(0, 300), { raw: { width: 10, height: 10, channels: 3 } });
+  const rgb = (): Sharp => sharp(palette.subarray(0, 300), { raw: { width: 10, height: 10, channels: 3 } });
 
   test.each([
     ['16 bits', () => rgb().toColourspace('rgb16').png().toBuffer()],
