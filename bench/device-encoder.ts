@@ -1,10 +1,11 @@
 // Claim: in a browser, on one thread and a picture at a time, the device engine is faster than onnxruntime-web's WASM build
 // of the same precision, and gives the same embeddings.
 //
-//   npm run bench:device-encoder -- [--rounds 9] [--pictures 40] [--encoders tiny-resnet,tiny-mobile] [--size 32]
+//   npm run bench:device-encoder -- [--rounds 101] [--pictures 4] [--encoders tiny-resnet,tiny-mobile] [--size 32]
 //
-// In headless Chromium, both engines in one page and thread, in turns of so many pictures; the side that starts changes.
-// Medians of the turns, and the best ones, which other work on the machine disturbs least. Weights are random, which no kernel's time depends on; int8 is of the same weights.
+// In headless Chromium, both engines in one page and thread, in short turns of so many pictures; the side that starts
+// changes. Medians of the turns, and the best ones, which other work on the machine disturbs least. Weights are random,
+// which no kernel's time depends on; int8 is of the same weights.
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -22,8 +23,8 @@ import type {} from './device-encoder-page.js';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '9' },
-    pictures: { type: 'string', default: '40' },
+    rounds: { type: 'string', default: '101' },
+    pictures: { type: 'string', default: '4' },
     encoders: { type: 'string', default: 'tiny-resnet,tiny-mobile' },
     size: { type: 'string', default: '32' },
   },
