@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SIMD_TIERS } from '../../src/kernels/index.js';
 import { type InstallOptions, install, uninstall } from '../../src/tfjs/index.js';
 import { chromiumPath, type OpenPage, openPage } from '../chromium.js';
+import { trainEncoder } from './encoder-training.js';
 import type { Trained } from './page.js';
 import { NETS, trainNet } from './small-nets.js';
 
@@ -15,6 +16,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const tfjsWasm = join(root, 'node_modules/@tensorflow/tfjs-backend-wasm/wasm-out');
 const nets = Object.keys(NETS) as (keyof typeof NETS)[];
 const STEPS = 20;
+const ENCODER_STEPS = 12;
 
 const MODULES: { readonly plain: string; readonly relaxed: string } = {
   plain: '/wasm/training-plain.wasm',
@@ -76,6 +78,25 @@ describe.skipIf(!chromium)('in Chromium', () => {
     uninstall(tf);
     expect(open.errors).toEqual([]);
   });
+
+  test.each(SIMD_TIERS)(
+    "trains an encoder with hard negatives to Node's losses, gradients and weights to the bit, %s SIMD",
+    async (tier) => {
+      const options: InstallOptions = { tier, modules: MODULES };
+      const { tensorsLeft, ...found } = await page.evaluate(([steps, how]) => nearmissPage.encoder(steps, how), [
+        ENCODER_STEPS,
+        options,
+      ] as const);
+      await tf.setBackend('wasm');
+      const expected = trainEncoder(tf, await install(tf, { tier }), ENCODER_STEPS);
+      uninstall(tf);
+      expect(found).toEqual(expected);
+      expect(tensorsLeft).toBe(0);
+      expect(Object.values(found.gradients).every(({ length }) => length > 0)).toBe(true);
+      expect(found.losses.at(-1)).toBeLessThan(found.losses[0]! - 0.3);
+      expect(open.errors).toEqual([]);
+    },
+  );
 
   test('takes the best tier of those that are named, and says where it looked for the others', async () => {
     const { best, plain, missing, unnamed, absent } = await page.evaluate(
