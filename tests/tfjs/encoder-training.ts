@@ -85,7 +85,7 @@ export function trainEncoder(tf: Tf, kernels: TrainingKernels, steps: number): E
     return contrast(project(tf, variables, averagePool(tf, map))) as tfCore.Scalar;
   };
 
-  const optimiser = tf.train.adam(0.003);
+  const optimiser: tfCore.Optimizer = tf.train.adam(0.003);
   const losses: number[] = [];
   const gradients: Record<string, { length: number; hash: number }> = {};
   for (let step = 0; step < steps; step++) {
