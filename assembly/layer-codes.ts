@@ -1,8 +1,9 @@
 import { Layer, layerAt } from './lib/layer';
 
 // Forward passes of int8 layers, equal to onnxruntime's to the bit. A map holds uint8 codes less their zero point, as i16:
-// its border is 0 in any scale, and a product is a pair of i16 x i8 in one dot. Sums are exact: 255 · 128 · patch stays
-// below 2^31 up to patches of 65,792 codes. Relaxed SIMD's dots of bytes would not do: one side has 7 bits only.
+// its border is 0 in any scale, and one dot takes products of pairs of i16. Sums are exact: 255 · 128 times the codes of a
+// patch, with a bias of 2^30, stays within 32 bits up to 32,768 codes. Relaxed SIMD's dots of bytes would not do: one side
+// has 7 bits only.
 //
 // A result is scale · sum, clamped to the codes there are, then rounded half to even: QLinearConv in that order, with the
 // zero point left out on both sides.

@@ -86,6 +86,9 @@ interface CodeWeights {
   readonly scales: Float32Array;
 }
 
+/** Products of a patch: their sum, at most 255 · 128 times as large, and a bias of 2^30 fit 32 bits. */
+const MOST_PRODUCTS = 2 ** 15;
+
 /** Int8 weights without zero points and int32 biases in units of their products; undefined where they are not that. */
 function codeWeights(build: Build, node: GraphNode, inputScale: number): CodeWeights | undefined {
   const weight = build.value(node, 1);
@@ -93,6 +96,7 @@ function codeWeights(build: Build, node: GraphNode, inputScale: number): CodeWei
   if (weight.kind !== 'dequantised constant' || !(weight.constant.data instanceof Int8Array)) return undefined;
   if (Array.prototype.some.call(weight.zeros, (zero) => zero !== 0)) return undefined;
   const outputs = weight.constant.dims[0]!;
+  if (weight.constant.data.length > outputs * MOST_PRODUCTS) return undefined;
   const scales = Float32Array.from({ length: outputs }, (_, output) => scaleOf(weight, output));
   const found: CodeWeights = { filter: weight.constant.data, dims: weight.constant.dims, scales, bias: undefined };
   if (!bias) return found;
