@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { NearmissError } from '../errors.js';
+import type { ServiceLimits } from './options.js';
 
 /** Bodies that are a picture file. */
 export const PICTURE_TYPES = ['image/png', 'image/jpeg', 'image/webp', 'image/avif', 'image/gif'] as const;
@@ -19,11 +20,11 @@ export function textOf(bytes: Uint8Array, place: string): string {
 }
 
 /** Reads the bodies that our routes take, in place of whatever the app around them reads; all others are refused. */
-export function addBodyParsers(app: FastifyInstance): void {
+export function addBodyParsers(app: FastifyInstance, { maxBodyBytes: bodyLimit }: ServiceLimits): void {
   app.removeAllContentTypeParsers();
   // Names of the prototype are refused, not dropped: nothing that comes in is silently changed.
   const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit }, (request, body, done) => {
     let text: string;
     try {
       text = textOf(body as Buffer, 'body');
@@ -33,7 +34,9 @@ export function addBodyParsers(app: FastifyInstance): void {
     }
     void parse(request, text, done);
   });
-  app.addContentTypeParser([...PICTURE_TYPES, BYTES_TYPE], { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  app.addContentTypeParser([...PICTURE_TYPES, BYTES_TYPE], { parseAs: 'buffer', bodyLimit }, (_, body, done) =>
+    done(null, body),
+  );
   // Read by its route, line by line.
   app.addContentTypeParser(LINES_TYPE, (_, payload, done) => done(null, payload));
 }

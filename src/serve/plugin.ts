@@ -108,7 +108,7 @@ export const nearmissService: FastifyPluginAsync<
   app.setValidatorCompiler(validatorCompiler);
   // What the handlers return has the type of its schema: nothing is left out or converted on its way.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  addBodyParsers(app);
+  addBodyParsers(app, limits);
   app.decorateRequest('nearmissToken', undefined);
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(SECURITY).header('x-request-id', String(request.id));

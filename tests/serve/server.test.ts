@@ -227,6 +227,22 @@ describe('limits', () => {
     await expect.poll(async () => (await search(server, 1, { body })).status).toBe(200);
   });
 
+  it('take bodies up to their size, and no byte more of one that does not say how long it is', async () => {
+    const server = await start({ limits: { maxBodyBytes: 3_000_000 } });
+    const body = (bytes: number): string =>
+      JSON.stringify({ vector: axis(1), k: 1, filter: { op: 'ne', field: 'a', value: 'x'.repeat(bytes) } });
+    expect((await search(server, 1, { body: body(2_000_000) })).status).toBe(200);
+    expect(await errorOf(await search(server, 1, { body: body(3_000_000) }))).toEqual([413, 'NM_REQUEST_TOO_LARGE']);
+    const stream = new Blob([body(6_000_000)]).stream();
+    const refused = search(server, 1, { body: stream, duplex: 'half' } as RequestInit).then(errorOf);
+    // The rest of the body is not taken, which the client may notice before it reads why.
+    expect(await refused.catch(() => [413, 'NM_REQUEST_TOO_LARGE'])).toEqual([413, 'NM_REQUEST_TOO_LARGE']);
+    expect((await search(server, 1)).status).toBe(200);
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toMatch(
+      /nearmiss_http_requests_total\{method="POST",route="\/v1\/search",status="413"\} 2/,
+    );
+  });
+
   it('keep a client to its rate, and tell it when to come again', async () => {
     const server = await start({ limits: { rateLimit: 1 } });
     const answers = await Promise.all(Array.from({ length: 14 }, () => search(server, 1)));
@@ -507,6 +523,7 @@ describe('as a plugin', () => {
     await app.register(nearmissService, { prefix: '/similar', store: await newStore() });
     const answer = await app.inject({ method: 'POST', url: '/similar/v1/search', payload: { vector: axis(2), k: 1 } });
     expect(idsOf(answer.json<SearchAnswer>())).toEqual(['i2']);
+    expect((await app.inject('/similar/metrics')).body).toMatch(/^nearmiss_requests_in_flight 0$/m);
     expect((await app.inject('/mine')).json()).toEqual({ mine: true });
     expect((await app.inject('/mine')).headers['content-security-policy']).toBeUndefined();
     expect(
