@@ -12,7 +12,10 @@ export interface DecodeOptions {
   readonly maxBytes?: number;
   /** Largest picture, width x height, checked in the header. Default 100 million. */
   readonly maxPixels?: number;
-  /** Longest time that decoding may take, whole seconds, 1 … 3600. Default: any. */
+  /**
+   * Longest time that decoding may take, whole seconds, 1 … 3600; default: any. It is looked at between lines: interlaced
+   * pictures and AVIF are decoded in one go, however long that takes, and `maxPixels` bounds them.
+   */
   readonly maxSeconds?: number;
 }
 

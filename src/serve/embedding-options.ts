@@ -27,7 +27,7 @@ export interface EmbeddingOptions {
   readonly maxPictureBytes?: number;
   /** Largest picture, width x height, checked in its header. Default 50 million. */
   readonly maxPicturePixels?: number;
-  /** Longest decoding of a picture, whole seconds. Default 5. */
+  /** Longest decoding of a picture, whole seconds, as `DecodeOptions.maxSeconds`. Default 5. */
   readonly maxDecodeSeconds?: number;
   /** A thread that gives no answer for so long is taken for hung and replaced, ms. Default 15,000. */
   readonly hungAfter?: number;

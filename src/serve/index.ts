@@ -1,4 +1,11 @@
-export type { EmbeddingOptions } from './embedding.js';
+export {
+  type CrewStats,
+  type EmbeddingOptions,
+  type EmbeddingService,
+  type EmbeddingStage,
+  type EmbeddingStats,
+  startEmbedding,
+} from './embedding.js';
 export type { ServiceLimits, ServiceOptions } from './options.js';
 export { type NearmissService, nearmissService } from './plugin.js';
 export type {

@@ -233,9 +233,38 @@ describe('decodePicture', () => {
 
   test('refuses options that are not allowed', async () => {
     const bytes = await plainPng('#fff');
-    for (const options of [{ size: 0 }, { size: 1.5 }, { size: 8, fit: 'stretch' }, { size: 8, maxPixels: 0 }]) {
+    const refused = [
+      { size: 0 },
+      { size: 1.5 },
+      { size: 8, fit: 'stretch' },
+      { size: 8, maxPixels: 0 },
+      { size: 8, maxSeconds: 0 },
+      { size: 8, maxSeconds: 1.5 },
+    ];
+    for (const options of refused) {
       expect(await codeOf(() => decodePicture(bytes, options as { size: number }))).toBe('NM_OPTION_INVALID');
     }
+  });
+
+  test('gives up on a picture that takes too long', async () => {
+    const seconds: number[] = [];
+    // libvips at its slowest: a picture that takes a second is too much for a test.
+    const slow = {
+      timeout: (options: { seconds: number }) => {
+        seconds.push(options.seconds);
+        return slow;
+      },
+      autoOrient: () => slow,
+      toColourspace: () => slow,
+      raw: () => slow,
+      toBuffer: () => Promise.reject(new Error('timeout: 46% complete')),
+    };
+    vi.resetModules();
+    const fresh = await import('../../src/images/decode.js');
+    await fresh.loadSharp((() => Promise.resolve({ default: () => slow })) as never);
+    const decoding = fresh.decodePicture(await plainPng('#fff'), { size: 8, maxSeconds: 3 });
+    await expect(decoding).rejects.toMatchObject({ code: 'NM_PICTURE_INVALID', message: 'takes too long to decode' });
+    expect(seconds).toEqual([3]);
   });
 
   test('says what to install when sharp is missing', async () => {
