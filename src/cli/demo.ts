@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { writeBundle } from '../device/bundle.js';
 import { NearmissError } from '../errors.js';
 import { ntxent } from '../negatives/index.js';
 import { checkRuntime, createEmbedder } from '../onnx/index.js';
@@ -98,6 +99,10 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
     report,
   );
 
+  console.log('5. bundling a page that searches in a browser');
+  const site = join(out, 'site');
+  await bundleDemo(join(out, 'store.db'), site, console);
+
   const seconds = (performance.now() - started) / 1000;
   console.print(`\n${resultText(comparison, question)}\n`);
   console.print('Twemoji query, and the Noto pictures that the store finds for it:');
@@ -106,6 +111,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   console.print(`model   ${model} (${(exported.bytes / 1e6).toFixed(2)} MB)`);
   console.print(`store   ${join(out, 'store.db')}`);
   console.print(`report  ${report}  ← open this`);
+  console.print(`page    ${site}  ← nearmiss open ${site}`);
   return {
     heldOut,
     all,
@@ -120,7 +126,22 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
     model: resolve(model),
     store: resolve(out, 'store.db'),
     report: resolve(report),
+    site: resolve(site),
   };
+}
+
+/** Writes the page of the demo's store; one of an earlier, stopped demo is replaced. */
+async function bundleDemo(path: string, site: string, console: Console): Promise<void> {
+  const store = await openStore(path, { readOnly: true });
+  try {
+    await writeBundle(store, site, {
+      title: 'Emoji',
+      signal: console.signal,
+      onProgress: (line) => console.progress(line),
+    });
+  } finally {
+    await store.close();
+  }
 }
 
 /** A run that ended, or `NM_INTERRUPTED` with how to go on. */

@@ -18,7 +18,10 @@ export async function choose(page: Page, path: string): Promise<void> {
 }
 
 export const names = (page: Page): Promise<string[]> => page.locator('#hits .name').allTextContents();
-export const problem = (page: Page): Promise<string> => page.locator('#problem:visible').innerText();
+/** What the page says is wrong; waits until it says so. */
+export async function problem(page: Page): Promise<string> {
+  return (await page.locator('#problem:visible').textContent())!;
+}
 
 /** A file as `askWorker` hands it to the page. */
 export async function fileOf(path: string): Promise<{ readonly type: string; readonly base64: string }> {
