@@ -2,7 +2,7 @@ import { ServiceThread, type ThreadOptions } from './service-thread.js';
 
 /** Milliseconds before a thread that ended without answering anything is started again, doubled each time. */
 const FIRST_DELAY = 100;
-const LONGEST_DELAY = 10_000;
+const LONGEST_DELAY = 5000;
 /** So many starts in a row without an answer, and the crew counts as failing. */
 const FAILING = 3;
 /** A thread that was ready for so long, ms, has started well even if nobody asked it anything. */
