@@ -12,6 +12,9 @@ export interface SearchQueueOptions {
 /** Most queries of one search of the store. */
 const MOST = 64;
 
+/** By how much a search makes the least time of the ones before it longer. */
+const FORGET = 1.05;
+
 interface Task {
   readonly queries: readonly Float32Array[];
   readonly options: SearchOptions;
@@ -43,8 +46,8 @@ export class SearchQueue {
   private readonly waiting: Task[] = [];
   private running = 0;
   private flushing = false;
-  /** Mean time of a query, ms. */
-  private mean = 1;
+  /** Least time of a query lately, ms: others are longer where something else held the processor. */
+  private cost = 1;
 
   constructor(
     private readonly store: Store,
@@ -81,7 +84,7 @@ export class SearchQueue {
 
   private next(): Slice[] {
     const { budget = 4 } = this.settings;
-    const most = Math.max(1, Math.min(MOST, Math.floor(budget / this.mean)));
+    const most = Math.max(1, Math.min(MOST, Math.floor(budget / this.cost)));
     const slices: Slice[] = [];
     const unfinished: Task[] = [];
     let count = 0;
@@ -127,7 +130,7 @@ export class SearchQueue {
     const start = performance.now();
     const lists = await this.store.search(queries, slices[0]!.task.options);
     const time = performance.now() - start;
-    this.mean += 0.2 * (time / queries.length - this.mean);
+    this.cost = Math.max(0.001, Math.min(time / queries.length, this.cost * FORGET));
     this.settings.onSearch?.(queries.length);
     let at = 0;
     for (const { task, from, to } of slices) {
