@@ -58,13 +58,14 @@ const SECURITY: Readonly<Record<string, string>> = {
  * The service as a fastify plugin: embeddings, search and items over HTTP, under the prefix that it is registered with. It keeps to
  * its own routes: what is around them is the app's. The app closes it.
  *
- * `onService` gets what the app may do with it. The app should allow ids their length: `routerOptions: { maxParamLength: 3072 }`.
+ * `onService` gets what the app may do with it. The app should allow ids their length, and a large store
+ * its time to be read: `routerOptions: { maxParamLength: 3072 }, pluginTimeout: 0`.
  *
  * @throws (registering) what opening the store and the model throws, `NM_ENCODER_MISMATCH` where they do not belong together,
  *   `NM_TOKENS_INVALID`, `NM_OPTION_INVALID`, `NM_OPTION_UNKNOWN`
  *
  * @example
- * const app = fastify();
+ * const app = fastify({ routerOptions: { maxParamLength: 3072 }, pluginTimeout: 0 });
  * await app.register(nearmissService, { prefix: '/similar', store: 'photos.db', model: 'photos.onnx' });
  * await app.listen({ port: 3000 }); // POST /similar/v1/search
  */

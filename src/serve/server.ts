@@ -132,6 +132,8 @@ function appOptions({ log, logLevel = 'info', headTimeout = 10_000 }: ServerOpti
     },
     // Bodies have times of their own, which streams of items need longer.
     requestTimeout: 0,
+    // A large store takes its time to be read, and a slow machine to start threads.
+    pluginTimeout: 0,
     connectionTimeout: 120_000,
     keepAliveTimeout: 65_000,
     // Percent-encoded.
