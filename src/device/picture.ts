@@ -46,7 +46,7 @@ export async function openPicture(file: Blob, limits: PictureLimits = {}): Promi
   const { width, height } = header;
   const size = width !== undefined && height !== undefined ? { width, height } : pictureSize(start, header.format);
   if (size) checkPixels(size, maxPixels);
-  const bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' }).catch((cause: unknown) =>
+  const bitmap = await createImageBitmap(file).catch((cause: unknown) =>
     refuse(
       `the ${header.format.toUpperCase()} cannot be decoded: it is damaged, or this browser does not read it`,
       cause,

@@ -11,10 +11,10 @@ export interface ItemActions {
 const number = (value: number): string => value.toLocaleString('en');
 const counted = (count: number, one: string, many: string): string => `${number(count)} ${count === 1 ? one : many}`;
 
-/** `0.31 ms`, `12 ms`, `1.2 s`. */
+/** `0.31 ms`, `3.1 ms`, `12 ms`, `1.2 s`. */
 function duration(milliseconds: number): string {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(1)} s`;
-  return `${milliseconds < 10 ? milliseconds.toFixed(2) : milliseconds.toFixed(0)} ms`;
+  return `${milliseconds.toFixed(milliseconds < 1 ? 2 : milliseconds < 10 ? 1 : 0)} ms`;
 }
 
 export function showProgress(done: number, total: number | undefined): void {
