@@ -119,7 +119,7 @@ describe('a thread that ends in the middle of a batch', () => {
 
 describe('a thread that hangs', () => {
   it('is replaced, and its requests are answered by the next', async () => {
-    const embedding = await start({ hungAfter: 1000 });
+    const embedding = await start({ hungAfter: 2000 });
     counters[HANGS] = 1;
     const wish = embedding.embedPixels(poison);
     expect(await among(wish, embedding)).not.toContain(false);
