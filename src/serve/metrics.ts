@@ -14,6 +14,8 @@ export interface Readings {
   readonly waitingSearches: () => number;
   /** Pictures that wait for the encoder. */
   readonly waitingPictures: () => number;
+  /** Requests that the encoder has refused because it had too many pictures. */
+  readonly shedByEncoder: () => number;
 }
 
 const SECONDS = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8];
@@ -92,6 +94,7 @@ export class Metrics {
     this.gauge('nearmiss_requests_in_flight', 'Requests in work', readings.inFlight);
     this.gauge('nearmiss_pending_body_bytes', 'Bytes of the bodies of requests in work', readings.pendingBytes);
     this.gauge('nearmiss_search_queue_length', 'Queries that wait for the store', readings.waitingSearches);
+    this.gauge('nearmiss_embed_shed_requests', 'Requests refused by a full encoder', readings.shedByEncoder);
     this.gauge('nearmiss_embed_queue_length', 'Pictures that wait for the encoder', readings.waitingPictures);
   }
 

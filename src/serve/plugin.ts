@@ -92,6 +92,7 @@ export const nearmissService: FastifyPluginAsync<
     inFlight: () => intake.inFlight,
     pendingBytes: () => intake.pendingBytes,
     waitingSearches: () => backends.backend.searches.length,
+    shedByEncoder: () => backends.backend.embedding?.stats().shed ?? 0,
     waitingPictures: () => backends.backend.embedding?.stats().queued ?? 0,
   });
   options.onService?.({

@@ -498,6 +498,29 @@ describe('stopping', () => {
     expect(await stopped).toBe(0);
   });
 
+  it('ends a stream of items at its next batch, and says up to where it is stored', async () => {
+    const store = await newStore();
+    const server = await start({ store });
+    const lines = (from: number, to: number): string =>
+      Array.from({ length: to - from }, (_, i) => `${JSON.stringify({ id: `s${from + i}`, vector: axis(i) })}\n`).join(
+        '',
+      );
+    const socket = socketTo(server);
+    socket.write(
+      'POST /v1/items HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nAccept: application/x-ndjson\r\nContent-Length: 1000000\r\n\r\n',
+    );
+    socket.write(lines(0, 130));
+    await once(socket, 'data');
+    const answer = answerOf(socket);
+    const stopped = server.stop({ grace: 20_000 });
+    socket.write(lines(130, 400));
+    expect(await answer).toContain('"NM_SERVICE_CLOSING"');
+    expect(await stopped).toBe(0);
+    const kept = await openStore(store, { readOnly: true });
+    expect([await kept.get('s127'), await kept.get('s256')].map((item) => item?.id)).toEqual(['s127', undefined]);
+    await kept.close();
+  });
+
   it('cuts off what does not end, after the time of grace', async () => {
     const server = await start();
     const socket = socketTo(server);
