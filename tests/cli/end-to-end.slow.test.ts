@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openStore } from '../../src/retrieve/index.js';
+import type { Quantisation } from '../../src/onnx/index.js';
+import { openStore, readDeviceIndex } from '../../src/retrieve/index.js';
 import { readRun } from '../../src/train/index.js';
 import { pictureFolder } from '../train/pictures.js';
 import { failure, result, spawnNearmiss, succeed } from './nearmiss.js';
@@ -46,6 +47,7 @@ describe('the main job on real emoji', () => {
     readonly model: string;
     readonly store: string;
     readonly report: string;
+    readonly site: string;
   }
   const noto = dirname(createRequire(import.meta.url).resolve('emoji-datasource-google/package.json'));
   let demo: Demo;
@@ -73,6 +75,22 @@ describe('the main job on real emoji', () => {
     expect(model.all).toMatchObject(demo.all);
   });
 
+  it('exports as int8 what finds nearly the same emoji', async () => {
+    const int8 = at('int8.onnx');
+    const exported = await succeed<{ bytes: number; float32Bytes: number; quantisation: Quantisation }>([
+      ...['export', demo.model, '--int8', '--calibrate', 'emoji', '--out', int8],
+    ]);
+    expect(exported.float32Bytes / exported.bytes).toBeGreaterThan(3.5);
+    const { heldOut, recallAt1 } = exported.quantisation;
+    expect(heldOut.cosineMean).toBeGreaterThan(0.995);
+    expect(heldOut.neighbourOverlap).toBeGreaterThan(0.9);
+    expect(recallAt1).toMatchObject({ task: 'pairs', queries: 417 });
+    expect(recallAt1.float32).toBeCloseTo(demo.heldOut.recallAt1, 9);
+    expect(recallAt1.int8).toBeGreaterThan(recallAt1.float32 - 0.02);
+    const measured = await succeed<{ heldOut: Quality }>(['eval', int8, '--data', 'emoji']);
+    expect(measured.heldOut.recallAt1).toBeCloseTo(recallAt1.int8, 9);
+  });
+
   it('indexes nothing twice', async () => {
     const again = await succeed(['index', demo.model, 'emoji', '--out', demo.store]);
     expect(again).toMatchObject({ added: 0, updated: 0, unchanged: 1911, removed: 0, skipped: 0, items: 1911 });
@@ -96,6 +114,13 @@ describe('the main job on real emoji', () => {
   it('answers the searches of the demo from its store', () => {
     expect(demo.searches).toHaveLength(5);
     for (const { hits } of demo.searches) expect(hits).toHaveLength(3);
+  });
+
+  it('ends with a page of its store', async () => {
+    const config = JSON.parse(await readFile(join(demo.site, 'config.json'), 'utf8')) as object;
+    expect(config).toMatchObject({ backend: 'device', title: 'Emoji' });
+    const index = await readDeviceIndex(await readFile(join(demo.site, 'index.nmi')));
+    expect([index.count, index.get('1f352.png')!.metadata]).toEqual([1911, { title: 'cherries', path: '1f352.png' }]);
   });
 
   it('draws a report in one file that asks for nothing else', async () => {
