@@ -48,6 +48,40 @@ export function describeErrors(part: string, value: unknown, errors: readonly TL
   return `${place}: found ${shown(valueAt(value, error.instancePath)).slice(0, 80)}, it ${error.message}`;
 }
 
+/**
+ * Names that are not known and lists that are too long, the first of them: of these there may be a million, and gathering all
+ * errors would then hold up the event loop for seconds.
+ */
+function excess(schema: TSchema, value: unknown, place: string): string | undefined {
+  const { properties, additionalProperties, items, maxItems } = schema as {
+    readonly properties?: Readonly<Record<string, TSchema>>;
+    readonly additionalProperties?: boolean;
+    readonly items?: TSchema;
+    readonly maxItems?: number;
+  };
+  if (Array.isArray(value)) {
+    if (maxItems !== undefined && value.length > maxItems) {
+      return `${place}: found a list of ${value.length}, allowed: at most ${maxItems}`;
+    }
+    for (const [i, each] of items ? value.entries() : []) {
+      const found = excess(items!, each, `${place}.${i}`);
+      if (found) return found;
+    }
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || !properties) return undefined;
+  // Values of JSON inherit no names; their own are not copied.
+  for (const name in value) {
+    const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (!known && additionalProperties === false) {
+      return `${place}: found ${JSON.stringify(name.slice(0, 40))}, which is not known here`;
+    }
+    const found = known && excess(known, (value as Readonly<Record<string, unknown>>)[name], `${place}.${name}`);
+    if (found) return found;
+  }
+  return undefined;
+}
+
 /** Checks parts of requests by our schemas; unknown fields are errors, and nothing is changed but numbers in addresses. */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   // What is no JSON comes as bytes, or as a stream.
@@ -59,8 +93,8 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const value = httpPart === 'body' ? given : converted(schema, given);
     if (validator.Check(value)) return { value };
     // Errors are gathered only now: finding all of them costs far more than the first look.
-    const errors = validator.Errors(value);
-    return { error: new NearmissError('NM_REQUEST_INVALID', describeErrors(part, value, errors)) };
+    const message = excess(schema, value, part) ?? describeErrors(part, value, validator.Errors(value));
+    return { error: new NearmissError('NM_REQUEST_INVALID', message) };
   };
 };
 
@@ -69,6 +103,7 @@ export function checkerOf<Value>(schema: TUnsafe<Value>): (value: unknown, place
   const validator = Compile(schema);
   return (value, place) => {
     if (validator.Check(value)) return value as Value;
-    throw new NearmissError('NM_REQUEST_INVALID', describeErrors(place, value, validator.Errors(value)));
+    const message = excess(schema, value, place) ?? describeErrors(place, value, validator.Errors(value));
+    throw new NearmissError('NM_REQUEST_INVALID', message);
   };
 }
