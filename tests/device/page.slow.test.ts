@@ -80,12 +80,13 @@ describe('the page in Chromium', () => {
 
   it('is used by the keyboard alone, and names every control', async () => {
     await open();
+    // Begun early: Chromium must know of it before the key is pressed.
+    const chooser = page.waitForEvent('filechooser');
     await ready(page);
     const focused = (): Promise<string> =>
       page.evaluate(() => document.activeElement!.getAttribute('aria-label') ?? document.activeElement!.textContent!);
     await page.keyboard.press('Tab');
     expect(await focused()).toBe('Choose a picture');
-    const chooser = page.waitForEvent('filechooser');
     await page.keyboard.press('Enter');
     await (await chooser).setFiles(emoji.queries[3]!);
     await page.locator('#hits li').first().waitFor();
