@@ -1,5 +1,5 @@
 import { NearmissError } from '../errors.js';
-import type { ErrorAnswer } from '../serve/schemas.js';
+import type { ErrorAnswer } from '../serve/messages.js';
 import type { Refusal } from './service-error.js';
 
 /** An answer that was read to its end. */

@@ -8,7 +8,7 @@ import type {
   SearchSettings,
   StatsAnswer,
   Query as WireQuery,
-} from '../serve/schemas.js';
+} from '../serve/messages.js';
 import { type Answer, readObject } from './answer.js';
 import { Items } from './items.js';
 import { asBase64, asBlob, type Picture } from './pictures.js';

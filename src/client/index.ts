@@ -10,7 +10,7 @@ export type {
   SearchResult,
   SearchSettings,
   StatsAnswer,
-} from '../serve/schemas.js';
+} from '../serve/messages.js';
 export { type Client, type ClientOptions, createClient, type Embeddings, type Query } from './client.js';
 export type {
   BulkError,

@@ -1,6 +1,6 @@
 import { NearmissError } from '../errors.js';
 import type { JsonObject } from '../retrieve/items.js';
-import type { BulkSummary, ItemAnswer, ItemBody, ItemStored, LineError } from '../serve/schemas.js';
+import type { BulkSummary, ItemAnswer, ItemBody, ItemStored, LineError } from '../serve/messages.js';
 import { readObject } from './answer.js';
 import { type LineBatch, lineBatches } from './item-lines.js';
 import { asBase64, asBlob, type Picture } from './pictures.js';
