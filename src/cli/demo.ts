@@ -19,8 +19,9 @@ import {
 import { command } from './command.js';
 import { type PairedQuality, type PairedQuestion, pairedQuestion } from './comparison.js';
 import { type Console, duration, percent } from './console.js';
-import { exportRun } from './export.js';
+import { exportRun, quantiseFile, type Written } from './export.js';
 import { indexSource } from './index-source.js';
+import { quantisationText } from './quantisation.js';
 import { askEncoder, compareWithBaselines, resultTables, resultText } from './results.js';
 import { runReport } from './run-report.js';
 import { titleOf } from './titles.js';
@@ -99,9 +100,9 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
     report,
   );
 
-  console.log('5. bundling a page that searches in a browser');
+  console.log('5. making the encoder int8, and bundling a page that searches in a browser');
   const site = join(out, 'site');
-  await bundleDemo(join(out, 'store.db'), site, console);
+  const small = await bundleDemo(model, out, site, console);
 
   const seconds = (performance.now() - started) / 1000;
   console.print(`\n${resultText(comparison, question)}\n`);
@@ -109,6 +110,7 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   for (const { title, hits } of found) console.print(`  ${title} → ${hits.map((hit) => hit.title).join(', ')}`);
   console.print(`\n${duration(seconds)} in all; ${outcome.imagesPerSecond.toFixed(0)} images/s while training`);
   console.print(`model   ${model} (${(exported.bytes / 1e6).toFixed(2)} MB)`);
+  console.print(`        ${small.path} (${(small.bytes / 1e6).toFixed(2)} MB, the page's)`);
   console.print(`store   ${join(out, 'store.db')}`);
   console.print(`report  ${report}  ← open this`);
   console.print(`page    ${site}  ← nearmiss open ${site}`);
@@ -130,18 +132,33 @@ async function demo(_args: readonly string[], flags: DemoFlags, console: Console
   };
 }
 
-/** Writes the page of the demo's store; one of an earlier, stopped demo is replaced. */
-async function bundleDemo(path: string, site: string, console: Console): Promise<void> {
-  const store = await openStore(path, { readOnly: true });
+/** Points of recall@1 that the page's encoder may lose: the short form's are worth little, and the demo should end. */
+const MAX_LOSS = 5;
+
+/** Quantises the encoder, indexes with it and writes the page; those of an earlier, stopped demo are replaced. */
+async function bundleDemo(model: string, out: string, site: string, console: Console): Promise<Written> {
+  const path = join(out, 'encoder.int8.onnx');
+  const written = await quantiseFile(model, { int8: true, calibrate: 'emoji', maxLoss: MAX_LOSS, out: path }, console);
+  console.log(quantisationText(written.card.quantisation!));
+  const embedder = await createEmbedder(path);
+  const filled = join(out, 'store.int8.db');
+  try {
+    await indexSource({ embedder, model: path, source: 'emoji', out: filled, prune: false }, console);
+  } finally {
+    await embedder.close();
+  }
+  const store = await openStore(filled, { readOnly: true });
   try {
     await writeBundle(store, site, {
       title: 'Emoji',
+      vectors: 'int8',
       signal: console.signal,
       onProgress: (line) => console.progress(line),
     });
   } finally {
     await store.close();
   }
+  return written;
 }
 
 /** A run that ended, or `NM_INTERRUPTED` with how to go on. */

@@ -35,12 +35,12 @@ import { load } from './train.js';
 /** Pictures on which an export is compared with the trainer, at most. */
 const VERIFIED = 64;
 
-interface ExportFlags extends QuantisationFlags {
+export interface ExportFlags extends QuantisationFlags {
   readonly out: string;
 }
 
 /** What is written, and of which size it would be in float32. */
-type Written = Omit<ExportedModel, 'largestDifference'> & Partial<Pick<ExportedModel, 'largestDifference'>>;
+export type Written = Omit<ExportedModel, 'largestDifference'> & Partial<Pick<ExportedModel, 'largestDifference'>>;
 
 export function exportCommand(): Command {
   const examples = [
@@ -70,7 +70,7 @@ async function exportFolder(folder: string, flags: ExportFlags, console: Console
 }
 
 /** An int8 model of a float32 one that was exported before. */
-async function quantiseFile(path: string, flags: ExportFlags, console: Console): Promise<Written> {
+export async function quantiseFile(path: string, flags: ExportFlags, console: Console): Promise<Written> {
   const { out } = flags;
   if (!flags.int8) {
     throw new NearmissError('NM_OPTION_INVALID', `source: found the file ${path}, allowed: a run's folder, or --int8`);
